@@ -108,6 +108,14 @@ pub const CURSOR_MAX_BYTES: usize = 1024;
 /// tree, and the members of a package.
 pub const LOAD_ROUNDS_MAX: usize = 8;
 
+/// Number of objects that a request which needs many loads at the same time: 2 MiB of shards. A Worker has six
+/// connections; further objects would wait for them.
+pub const LOADS_AT_ONCE: usize = 32;
+
+/// Number of objects being loaded from which on such requests load no more: 16 MiB of shards. Requests that need few are
+/// not bound by it, so that a flood of long questions keeps no check waiting.
+pub const LOADS_OF_MANY_MAX: usize = 256;
+
 /// Longest part of a path in a log line. The longest valid path has 84 bytes; a client can send 16 KiB.
 pub const LOGGED_PATH_MAX_BYTES: usize = 128;
 
@@ -135,6 +143,14 @@ pub const LIMIT_TIMEOUT_MS: u64 = 250;
 
 /// Most plans that one answer of the access bridge's routes lists: as many as an app may have licences in `/license`.
 pub const PLANS_MAX: usize = LICENSES_MAX;
+
+/// Number of items of one question: a screen of a large catalogue. Each may lie in another shard: 200 shards of 64 KiB are
+/// two fifths of [`OBJECT_CACHE_BYTES`].
+pub const CHECKS_MAX_ITEMS: usize = 200;
+
+/// Number of questions to the origin that confirm one answer about several items: a row of a screen. A viewer then asks
+/// the origin no more than a page that checks its first items one by one.
+pub const CHECKS_MAX_CONFIRMS: usize = 8;
 
 /// Number of items on a page of a package if the client sets no limit.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;

@@ -7,6 +7,7 @@
 #[macro_use]
 mod output;
 
+mod check;
 mod check_config;
 mod check_origin;
 mod diff;
@@ -56,6 +57,8 @@ enum Command {
     Publish(Box<publish::Args>),
     /// Show the published snapshot, a customer's record, and why a check is granted or denied
     Inspect(inspect::Args),
+    /// Ask a published snapshot or a running edge who may play what, many questions at once
+    Check(check::Args),
     /// Publish the content of an older version under a new seq
     Rollback(rollback::Args),
     /// Refuse a token, a customer's tokens or those of an issuer's key, from now on
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(*args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::run(&args),
         Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Revoke(args) => revoke::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),

@@ -17,7 +17,8 @@ use crate::token_args::TokenArgs;
 Reads the index, its pages, every shard, the delta and the directory through the publish API, several at a
 time, and checks the head's signature, each object's hash and header, the order of keys, that every key lies
 in the shard where the edge looks for it, that every record can be read, the JSON of items, their references
-to merchants and licences, and the head's counts. It writes nothing. The exit code is 0 without
+to merchants and licences, that every external id leads to an active item that has it, and every item is found by
+its external ids, and the head's counts. It writes nothing. The exit code is 0 without
 problems, and 1 with problems or if not everything could be read.
 
 Examples:

@@ -13,6 +13,7 @@
 //! App ──► answer: token, role, version ──► Next::Reply
 //!  │            ├──► Missing ──► missing: loaded, and tried again
 //!  │            ├──► Next::Confirm ─┐
+//!  │            ├──► Next::ConfirmEach ─┤
 //!  │            ├──► Next::Forward ─┤
 //!  │            ├──► Next::PassThrough ─┴──► upstream: confirmations, writes, pass-through, circuits
 //!  │            └──► Next::Publish ────► publish: heads, objects, the lease
@@ -25,6 +26,7 @@
 mod answer;
 mod asker;
 mod audit;
+mod batch;
 mod body;
 mod event;
 mod finish;
@@ -74,6 +76,7 @@ pub use upstream::{Unreadable, Verdict, Written, verdict, written};
 
 use answer::{Attempt, Next};
 use audit::{Actor, Begun, Change};
+use batch::Checks;
 use finish::Timing;
 use known::KnownViewers;
 use library::{Library, Load, Loader, Reader};
@@ -227,6 +230,9 @@ impl<P: Platform> App<P> {
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
+                Ok(Next::ConfirmEach(checks)) => {
+                    return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                }
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
@@ -265,10 +271,11 @@ impl<P: Platform> App<P> {
     ) -> Result<Next, Reply> {
         let supply = self.supply();
         let mut loads = 0;
+        let mut is_last = false;
         loop {
             let missing = match next {
                 Ok(next) => return Ok(next),
-                Err(_) if loads >= LOAD_ROUNDS_MAX => {
+                Err(_) if is_last || loads >= LOAD_ROUNDS_MAX => {
                     return Err(Reply::error(unavailable(), ServiceReason::LoadRounds.code()));
                 }
                 Err(Missing::KeysElsewhere) if !patience.may_wait() => {
@@ -278,15 +285,32 @@ impl<P: Platform> App<P> {
                 }
                 Err(missing) => missing,
             };
-            match supply.load(missing, plan.is_check(), patience.may_wait()).await {
+            match supply.load(missing, plan, patience.may_wait()).await {
                 Load::Done => loads += 1,
-                Load::Elsewhere => patience.wait(&self.platform).await,
+                Load::Elsewhere(object) if patience.may_wait() => loop {
+                    patience.wait(&self.platform).await;
+                    let is_loading = |name| self.library.read().objects.is_loading(name, self.now());
+                    if !patience.may_wait() || !object.is_some_and(is_loading) {
+                        break;
+                    }
+                },
+                Load::Elsewhere(_) => is_last = true,
             }
-            next = self.attempt(plan, request);
+            is_last |= loads >= LOAD_ROUNDS_MAX && plan.is_many();
+            next = self.attempt_at(plan, request, is_last);
         }
     }
 
     fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
+        self.attempt_at(plan, request, false)
+    }
+
+    fn attempt_at(
+        &self,
+        plan: &Plan,
+        request: &Request<'_>,
+        is_last: bool,
+    ) -> Result<Next, Missing<P::Verifier>> {
         let attempt = Attempt {
             platform: &self.platform,
             config: &self.config,
@@ -295,6 +319,7 @@ impl<P: Platform> App<P> {
             upstream: &self.upstream,
             request,
             now_ms: self.platform.now_ms(),
+            is_last,
         };
         attempt.run(plan)
     }
@@ -318,6 +343,25 @@ impl<P: Platform> App<P> {
         match self.exchange(request, id) {
             Some(exchange) => exchange.ask(&question, patience).await,
             None => Some(question.otherwise),
+        }
+    }
+
+    /// Asks the upstream about several items. A request is counted once, if it insists on an answer.
+    async fn confirm_each(
+        &self,
+        checks: Checks,
+        request: &Request<'_>,
+        id: &str,
+        patience: &Patience,
+    ) -> Reply {
+        if checks.insists_on_grants(request.min_seq)
+            && let Err(refusal) = self.limits.count(Limit::InsistingRead, request, &self.platform).await
+        {
+            return refusal;
+        }
+        match self.exchange(request, id) {
+            Some(exchange) => checks.confirmed(&exchange, patience).await,
+            None => checks.reply(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! `admit inspect`: shows the published snapshot, a customer's record, and why a check ends as it does.
 //!
 //! [`admit_publish::published`] loads the snapshot, `who` and `find` turn a name into a record, `customer` and `check`
-//! describe it, `asked` asks the origin for the same check, `history` and `sizes` describe the store. `text`
-//! prints the report.
+//! describe it, `asked` asks the origin for the same check, `item` describes an item and its external ids, `history` and
+//! `sizes` describe the store. `text` prints the report.
 
 mod asked;
 mod check;
@@ -10,6 +10,7 @@ mod customer;
 mod find;
 mod head;
 mod history;
+mod item;
 mod sizes;
 mod text;
 mod who;
@@ -24,12 +25,18 @@ use serde::Serialize;
 
 use self::{
     asked::OriginReport,
-    check::{CheckReport, nobody},
+    check::nobody,
     customer::CustomerReport,
-    find::{Issuers, Sought},
     head::HeadReport,
     history::HistoryReport,
+    item::{ExternalName, ExternalReport, ItemReport},
     sizes::ObjectsReport,
+};
+pub use self::{
+    check::{CheckReport, GrantReport, check},
+    customer::date,
+    find::{Issuers, Sought, find},
+    text::grant_line,
     who::{Unverified, Who},
 };
 use crate::token_args::TokenArgs;
@@ -46,12 +53,15 @@ const COUNTED_BESIDE_MAX: usize = 64;
 #[command(group = clap::ArgGroup::new("who").args(["customer", "token_of"]))]
 #[command(after_help = "\
 Reads the store directly, not the service's memory, and checks each object against the digest
-in its name. Without --customer it shows the head, the objects, how the shards and the delta are
+in its name. Without --customer, --item and --external it shows the head, the objects, how the shards and the delta are
 filled, the versions that can be rolled back to, and who holds the lease.
 
 --customer takes the customer's number, UUID, subject in any namespace of the edge, NAMESPACE:SUBJECT, or a
 token of the viewer, whose claims are read without verification. The snapshot holds hashes of subjects: a number
 is found by reading every shard of customers. --origin asks the origin for the same check with the viewer's token.
+
+--item shows an item and its external ids: its external_asset_id and the media id in its content, each with the
+item that it names. --external shows the items that an external id names, one for each merchant.
 
 Examples:
   admit inspect --from https://api.example.com --key publisher.jwk
@@ -59,7 +69,9 @@ Examples:
   admit inspect --from https://api.example.com --customer 88005 --check 5101
   admit inspect --from https://api.example.com --token-of @viewer.jwt --check 5101 --origin https://o.example.com
   admit inspect --from https://api.example.com --customer vendor:11a7ed90-65d3-4ee2-9d91-4e1409678576 \\
-    --check 33 --at 2026-07-01T00:00:00Z --country CH")]
+    --check 33 --at 2026-07-01T00:00:00Z --country CH
+  admit inspect --from https://api.example.com --item 5101
+  admit inspect --from https://api.example.com --external jw_asset/5tb8rxr7")]
 pub struct Args {
     /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
@@ -102,8 +114,19 @@ pub struct Args {
     /// OAuth client that the viewer's token names; a test-mode client has other licences
     #[arg(long, value_name = "CLIENT_ID", requires = "check")]
     client: Option<String>,
+    /// Item by number: show it and its external ids
+    #[arg(long, value_name = "ITEM", conflicts_with = "who", allow_negative_numbers = true)]
+    item: Option<i64>,
+    /// Item by an external id: its external_asset_id, or the media id in its content
+    #[arg(
+        long,
+        value_name = "TYPE/ID",
+        conflicts_with_all = ["who", "item"],
+        value_parser = ExternalName::parse
+    )]
+    external: Option<ExternalName>,
     /// Measure every shard, however many there are, instead of a sample
-    #[arg(long, conflicts_with = "who")]
+    #[arg(long, conflicts_with_all = ["who", "item", "external"])]
     all: bool,
     /// Print JSON for programs
     #[arg(long)]
@@ -118,6 +141,10 @@ struct InspectReport {
     objects: Option<ObjectsReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<ItemReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external: Option<ExternalReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<CustomerReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,33 +172,48 @@ pub fn run(args: &Args) -> Result<()> {
         args.origin.as_deref().map(|url| Ok::<_, anyhow::Error>((url, origin_token(args, who.as_ref())?)));
     let origin = origin.transpose()?;
     let mut snapshot = Published::open(&store, args.key.as_deref())?;
-    let shards_max = match (&who, args.all) {
+    let is_about_store = who.is_none() && args.item.is_none() && args.external.is_none();
+    let shards_max = match (is_about_store, args.all) {
         (_, true) => usize::MAX,
-        (None, false) => COUNTED_MAX,
-        // A question about a customer should not wait for the count.
-        (Some(_), false) => COUNTED_BESIDE_MAX,
+        (true, false) => COUNTED_MAX,
+        // A question about a customer or an item should not wait for the count.
+        (false, false) => COUNTED_BESIDE_MAX,
     };
     let head = HeadReport::new(&snapshot, args.key.as_deref(), now, shards_max)?;
-    let mut report =
-        InspectReport { head, objects: None, history: None, customer: None, check: None, origin: None };
+    let mut report = InspectReport {
+        head,
+        objects: None,
+        history: None,
+        item: None,
+        external: None,
+        customer: None,
+        check: None,
+        origin: None,
+    };
     match (&who, asked) {
         (Some(who), Some(asked)) => {
             let issuers = Issuers::of(&snapshot, args.config.as_deref())?;
-            let sought = find::find(&mut snapshot, &issuers, who).context("--customer")?;
+            let sought = find(&mut snapshot, &issuers, who).context("--customer")?;
             let token = match who {
                 Who::Token(token) => Some(&**token),
                 _ => None,
             };
             if let Some(item_id) = args.check {
-                let viewer = viewer(&sought, token, args);
+                let viewer = viewer(&sought, token, args.client.as_deref());
                 let (country, known) = (args.country.as_deref(), sought.known.as_ref());
-                let check = check::check(&mut snapshot, &viewer, country, known, item_id, at)?;
+                let check = check(&mut snapshot, &viewer, country, known, item_id, at)?;
                 let subject = sought.name.as_ref().map(|(_, subject)| subject.as_str());
                 let answer = origin.map(|(url, token)| asked::ask(url, &token, subject, &check));
                 report.origin = answer.transpose()?;
                 report.check = Some(check);
             }
             report.customer = Some(customer::describe(&mut snapshot, asked, &sought, token, at)?);
+        }
+        _ if !is_about_store => {
+            report.item = args.item.map(|id| item::describe(&mut snapshot, id)).transpose()?;
+            let external = args.external.as_ref();
+            report.external =
+                external.map(|name| item::describe_external(&mut snapshot, name)).transpose()?;
         }
         _ => {
             report.objects = Some(sizes::measure(&mut snapshot, args.all)?);
@@ -186,14 +228,14 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The viewer, as far as name and token tell.
-fn viewer(sought: &Sought, token: Option<&Unverified>, args: &Args) -> Principal {
+/// The viewer, as far as name and token tell. `client` is the OAuth client of a viewer who is named without a token.
+pub fn viewer(sought: &Sought, token: Option<&Unverified>, client: Option<&str>) -> Principal {
     let (namespace, subject) = sought.name.clone().unwrap_or_default();
     let mut viewer = Principal {
         namespace: namespace.as_str().into(),
         subject,
         customer_key: sought.key,
-        client_id: args.client.clone(),
+        client_id: client.map(str::to_owned),
         merchants: sought.merchants.as_deref().map(Into::into),
         may_test: sought.may_test,
         ..nobody()
@@ -216,7 +258,11 @@ fn origin_token(args: &Args, who: Option<&Who>) -> Result<String> {
     }
 }
 
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
+/// Parses `--at`: a moment as the publish schema has it.
+///
+/// # Errors
+/// The text is not a moment.
+pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 

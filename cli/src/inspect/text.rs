@@ -13,6 +13,7 @@ use super::{
     customer::{AccessReport, CustomerReport, LicenseReport},
     head::{HeadReport, Signature},
     history::{HistoryReport, LeaseReport, VersionReport},
+    item::{ExternalIdReport, ExternalReport, ItemReport},
     sizes::{ObjectsReport, ShardsReport},
 };
 
@@ -27,6 +28,12 @@ pub fn render(report: &InspectReport) -> String {
     }
     if let Some(report) = &report.history {
         out.push_str(&history(report));
+    }
+    if let Some(report) = &report.item {
+        out.push_str(&item(report));
+    }
+    if let Some(report) = &report.external {
+        out.push_str(&external(report));
     }
     if let Some(report) = &report.customer {
         out.push_str(&customer(report));
@@ -197,6 +204,50 @@ fn shards(label: &str, report: &ShardsReport) -> String {
     out
 }
 
+fn item(report: &ItemReport) -> String {
+    let mut out = String::new();
+    let id = report.id;
+    let Some(found_in) = report.found_in else {
+        line(&mut out, "Item", format_args!("{id} is not in the snapshot"));
+        return out;
+    };
+    let title = report.title.as_deref().unwrap_or("no title");
+    line(&mut out, "Item", format_args!("{id} ({title}), from the {found_in}"));
+    let item_type = report.item_type.as_deref().unwrap_or("of an unknown type");
+    let merchant = report.merchant_id.unwrap_or_default();
+    let active = if report.is_active { "active" } else { "inactive" };
+    let free = if report.is_free { ", free" } else { "" };
+    line(&mut out, "", format_args!("{item_type}, merchant {merchant}, {active}{free}"));
+    if !report.packages.is_empty() {
+        let packages: Vec<_> = report.packages.iter().map(i64::to_string).collect();
+        line(&mut out, "", format_args!("in the packages {}", packages.join(", ")));
+    }
+    for ExternalIdReport { id: external, from, names } in &report.external_ids {
+        let found = match names {
+            Some(named) if *named == id => "leads to it".to_owned(),
+            Some(named) => format!("leads to item {named}"),
+            None if report.is_active => "leads to no item".to_owned(),
+            None => "leads to no item, because it is inactive".to_owned(),
+        };
+        line(&mut out, "External", format_args!("{item_type}/{external}, its {from}: {found}"));
+    }
+    out
+}
+
+fn external(report: &ExternalReport) -> String {
+    let mut out = String::new();
+    let ExternalReport { item_type, id, items } = report;
+    let count = items.len();
+    let found = match count {
+        0 => "names no active item".to_owned(),
+        1 => "names one item".to_owned(),
+        _ => format!("names {count} items of as many merchants"),
+    };
+    line(&mut out, "External", format_args!("{item_type}/{id} {found}"));
+    items.iter().for_each(|report| out.push_str(&item(report)));
+    out
+}
+
 fn customer(report: &CustomerReport) -> String {
     let mut out = String::new();
     let CustomerReport { asked, namespace, subject, at, record, .. } = report;
@@ -329,7 +380,8 @@ fn origin(check: &CheckReport, origin: &OriginReport) -> String {
     out
 }
 
-fn grant_line(grant: &GrantReport) -> String {
+/// A grant, and why it does not count.
+pub fn grant_line(grant: &GrantReport) -> String {
     let mark = if grant.is_chosen { "*" } else { "-" };
     let source = match (grant.access_id, grant.license_id) {
         (Some(id), _) => format!(" {id}"),

@@ -118,6 +118,43 @@ fn each_mistake_is_found_where_it_is() {
 }
 
 #[test]
+fn prefixes_that_pass_through_are_named_if_they_are_invalid() {
+    let bench = Bench::new("check-config-pass-through");
+    let cors = "CORS_ORIGINS = \"*\"";
+    let origin = "ORIGIN_URL = \"https://origin.example.com\"";
+    let with = |prefixes: &str| good().replacen(cors, &format!("{origin}\nPASS_THROUGH = {prefixes}"), 1);
+    for valid in
+        ["\"/accounts, /v2/accounts /payments\"", "[\"/accounts\", \"/v3/accounts\"]", "'[\"/accounts\"]'"]
+    {
+        let ended = check(&bench, &with(valid), &[]).ok();
+        assert!(!ended.stdout.contains("error: "), "{valid}: {}", ended.stdout);
+    }
+    for (invalid, expected) in [
+        ("\"\"", "expected path prefixes such as /accounts, found none"),
+        ("\"/accounts, accounts\"", "\"accounts\" "),
+        ("\"/\"", "\"/\" "),
+        ("\"/accounts/\"", "\"/accounts/\" "),
+        ("\"/accounts, /accounts\"", "\"/accounts\" is there twice"),
+        (
+            "\"/accounts, /accounts/social\"",
+            "\"/accounts/social\" and \"/accounts\" cover the same paths: keep one",
+        ),
+        ("\"/payments, /items\"", "\"/items\" "),
+        ("\"/snapshot\"", "\"/snapshot\" "),
+        ("\"/healthz\"", "\"/healthz\" "),
+    ] {
+        let ended = check(&bench, &with(invalid), &[]);
+        assert_eq!(ended.code, Some(2), "{invalid}: {}", ended.stdout);
+        let expected = format!("error: wrangler.toml:10: vars.PASS_THROUGH: {expected}");
+        assert!(ended.stdout.contains(&expected), "{expected}: {}", ended.stdout);
+    }
+    let alone = good().replacen(cors, "PASS_THROUGH = \"/accounts\"", 1);
+    let ended = check(&bench, &alone, &[]);
+    let expected = "error: wrangler.toml:9: vars.PASS_THROUGH: needs ORIGIN_URL";
+    assert!(ended.code == Some(2) && ended.stdout.contains(expected), "{}", ended.stdout);
+}
+
+#[test]
 fn oddities_that_work_are_warnings() {
     let bench = Bench::new("check-config-warnings");
     for (from, to, expected) in [

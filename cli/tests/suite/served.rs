@@ -1,6 +1,8 @@
 //! Every command against the service itself: publisher and Worker must understand each other.
 
+mod check;
 mod customers;
+mod external_ids;
 mod scopes;
 
 use admit_snapshot::object::{ObjectKind, ObjectName};

@@ -4,6 +4,7 @@ use std::fs;
 
 use admit_snapshot::{
     delta::encode_delta,
+    external_id,
     head::{HEAD_TYPE, Head},
     index::{Index, NewTree, Tree, encode_index},
     key::EntryKey,
@@ -244,6 +245,30 @@ fn records_are_read_and_references_followed() {
     );
     assert!(problems[1].ends_with("item 33: the directory has no merchant 21"), "{problems:?}");
     assert_eq!(problems.len(), 2);
+}
+
+#[test]
+fn external_ids_that_name_no_item_of_theirs_are_reported() {
+    let (bench, double) = set_up("verify-external-ids", 1);
+    let (index, _) = customers(&double);
+    let entry = |id: &str, item| {
+        let key = EntryKey::external_id(index.salt(), "brightcove_asset", id);
+        (key, external_id::encode(&[(21, item)]))
+    };
+    let mut entries = vec![entry("a", 33), entry("b", 35)];
+    entries.sort();
+    let delta = put(&double, ObjectKind::Delta, encode_delta([&[], &[], entries.as_slice()]).unwrap());
+    forge(&bench, &double, |head| head.delta = Some(delta));
+    let mut problems = report(&bench, &double, 1).1;
+    problems.sort_by_key(|problem| problem.contains("item 35"));
+    let expected = [
+        "an external id: it names item 33 of merchant 21, which does not have this id",
+        "an external id: it names item 35, and there is no such active item",
+    ];
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with("index/") && problem.ends_with(expected), "{problems:?}");
+    }
+    assert_eq!(problems.len(), 2, "{problems:?}");
 }
 
 #[test]

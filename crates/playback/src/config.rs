@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use admit_snapshot::media;
 use serde_json::Value;
 
 use crate::{
@@ -165,17 +166,17 @@ fn signer(
     let nothing = String::new;
     Ok(match kind {
         SignerKind::Jw => {
-            let media = IdRule::read(members, &["media_id", "video_id"])?;
+            let media = IdRule::read(members, media::JW)?;
             let signer = Jw::read(members, secret.text(JW_SECRET_MIN_BYTES)?)?;
             (MediaRule::Id(media), signer.slot(), Rc::new(signer))
         }
         SignerKind::CloudflareStream => {
-            let media = IdRule::read(members, &["video_id", "uid"])?;
+            let media = IdRule::read(members, media::CLOUDFLARE_STREAM)?;
             let key = secret.private(SigningAlgorithm::RsaSha256)?;
             (MediaRule::Id(media), nothing(), Rc::new(CloudflareStream::read(members, key)?))
         }
         SignerKind::Mux => {
-            let media = IdRule::read(members, &["playback_id", "video_id"])?;
+            let media = IdRule::read(members, media::MUX)?;
             let signer = Mux::read(members, secret.private(SigningAlgorithm::RsaSha256)?)?;
             (MediaRule::Id(media), signer.slot(), Rc::new(signer))
         }

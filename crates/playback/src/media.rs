@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use admit_snapshot::media::member;
 use serde_json::Value;
 
 use crate::{error::SignError, limits::MEDIA_ID_MAX_BYTES, url::MediaUrl};
@@ -25,11 +26,7 @@ impl Item<'_> {
         let Ok(Value::Object(content)) = serde_json::from_slice::<Value>(self.content.as_bytes()) else {
             return None;
         };
-        names.iter().find_map(|name| match content.get(name.as_ref())? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => number.as_u64().map(|number| number.to_string()),
-            _ => None,
-        })
+        member(&content, names, |text| !text.is_empty())
     }
 
     /// The media id: the first of `names` in `content`, else the external id.

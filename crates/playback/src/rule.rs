@@ -1,5 +1,7 @@
 //! Which media an entry signs for an item: the rules for ids and for URLs.
 
+use admit_snapshot::media;
+
 use crate::{
     error::{PlaybackError, SignError},
     media::Item,
@@ -78,8 +80,7 @@ impl UrlRule {
                 "missing: the folder that holds a folder for each item, such as \"/films/\"; or set \"covers\": \"file\"",
             ));
         }
-        let defaults: &[&str] =
-            if template.is_some() { &["media_id", "video_id"] } else { &["url", "video_url", "src"] };
+        let defaults = if template.is_some() { media::ANY_HOST } else { media::URL };
         let rule = Self {
             names: names(members, defaults)?,
             hosts,

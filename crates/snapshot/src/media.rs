@@ -1,9 +1,13 @@
-//! Where an item's media id stands in its content: the one rule for the publisher, which makes media ids findable, and
-//! for the edge, which signs them.
+//! Where an item's media id stands in its content: every name of a member that holds one, for the publisher, which makes
+//! media ids findable, and for playback, which signs them.
 //!
 //! `content` is the origin's text for players. For the types of items that a video host plays it is a JSON object, and
-//! one member is the id by which the host knows the media. The vendors document no names for these members; the table
-//! below has those that players use, the host's own first.
+//! one member is the id by which the host knows the media. The vendors document no names for these members; the tables
+//! below have those that players use, the host's own first.
+//!
+//! A lookup goes by the item's type ([`media_id`]), because the question names a type. A signature goes by the signer,
+//! because the media server defines what it accepts ([`JW`], [`CLOUDFLARE_STREAM`], [`MUX`], [`ANY_HOST`], [`URL`]). Both
+//! read a member in the same way ([`member`]).
 //!
 //! ```
 //! use admit_snapshot::media::media_id;
@@ -18,12 +22,27 @@ use serde_json::{Map, Value};
 
 use super::{external_id::is_external_id, item::ItemRecord};
 
+/// The members that hold a media id of JW Player, for lookups of a `jw_asset` and for signatures.
+pub const JW: &[&str] = &["media_id", "video_id"];
+
+/// The members that hold a video of Cloudflare Stream, for signatures.
+pub const CLOUDFLARE_STREAM: &[&str] = &["video_id", "uid"];
+
+/// The members that hold a playback id of Mux, for signatures.
+pub const MUX: &[&str] = &["playback_id", "video_id"];
+
+/// The members that hold the id of media on a CDN, for signed URLs that are made of an id.
+pub const ANY_HOST: &[&str] = &["media_id", "video_id"];
+
+/// The members that hold the URL of media on a CDN, for signed URLs.
+pub const URL: &[&str] = &["url", "video_url", "src"];
+
 /// Types whose content has no media id.
 const WITHOUT_MEDIA: [&str; 2] = ["package", "html_asset"];
 
 /// For each type of item the members of its content that may hold the media id, in the order in which they are tried.
 const MEMBERS: &[(&str, &[&str])] = &[
-    ("jw_asset", &["media_id", "video_id"]),
+    ("jw_asset", JW),
     ("brightcove_asset", &["video_id"]),
     ("kaltura_asset", &["entry_id"]),
     ("wistia_asset", &["hashed_id", "video_id"]),
@@ -58,9 +77,27 @@ fn media_id_of(item_type: &str, content: &Map<String, Value>) -> Option<String> 
     }
     let members =
         MEMBERS.iter().find(|(name, _)| *name == item_type).map_or(OTHER_MEMBERS, |(_, members)| members);
-    members.iter().find_map(|member| match content.get(*member)? {
-        Value::String(text) => Some(text.clone()).filter(|text| is_external_id(text)),
-        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+    member(content, members, is_external_id)
+}
+
+/// The first of the members `names` of an item's content that is a whole number, or text that `is_valid` accepts.
+///
+/// ```
+/// use admit_snapshot::media::{MUX, member};
+///
+/// let content = serde_json::json!({"playback_id": "", "video_id": 7});
+/// let id = member(content.as_object().unwrap(), MUX, |text| !text.is_empty());
+/// assert_eq!(id.as_deref(), Some("7"));
+/// ```
+#[must_use]
+pub fn member(
+    content: &Map<String, Value>,
+    names: &[impl AsRef<str>],
+    is_valid: impl Fn(&str) -> bool,
+) -> Option<String> {
+    names.iter().find_map(|name| match content.get(name.as_ref())? {
+        Value::String(text) if is_valid(text) => Some(text.clone()),
+        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
         _ => None,
     })
 }
@@ -98,6 +135,8 @@ impl Media {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::item::NewItem;
 
@@ -123,6 +162,20 @@ mod tests {
         let long = format!(r#"{{"media_id":"{}"}}"#, "x".repeat(257));
         for none in ["", "{", "[]", "\"media_id\"", "{}", long.as_str()] {
             assert_eq!(id(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_lookup_and_a_signature_read_one_id_in_the_content_of_jw() {
+        for content in [
+            json!({"media_id": "m", "video_id": "v"}),
+            json!({"media_id": "", "video_id": "v"}),
+            json!({"media_id": 7}),
+            json!({"media_id": -7}),
+            json!({"uid": "u"}),
+        ] {
+            let signed = member(content.as_object().unwrap(), JW, |text| !text.is_empty());
+            assert_eq!(media_id("jw_asset", &content.to_string()), signed, "{content}");
         }
     }
 

@@ -1,6 +1,10 @@
 //! Runs the corpus on any toolchain.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use fuzz_corpus as corpus;
 use fuzz_targets::TARGETS;
@@ -32,6 +36,60 @@ fn every_property_holds_for_the_corpus() {
         assert!(accepted >= 2, "{}: {accepted} of {} inputs are accepted", target.name, inputs.len());
     }
     assert!(failed.is_empty(), "a property does not hold:\n{}", failed.join("\n"));
+}
+
+/// The dependencies of each package without a source, by its name, as a lock file has them.
+fn locked(lock: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let packages = lock.split("[[package]]").skip(1).filter(|package| !package.contains("\nsource = "));
+    let text = |line: &'static str, package: &str| package.find(line).map(|at| at + line.len());
+    packages
+        .filter_map(|package| {
+            let name = package.get(text("name = \"", package)?..)?.split('"').next()?;
+            let dependencies = package.split_once("dependencies = [").map_or("", |(_, list)| list);
+            // A name is followed by a version if there are several.
+            let names = dependencies.split('"').skip(1).step_by(2).filter_map(|name| name.split(' ').next());
+            Some((name, names.collect()))
+        })
+        .collect()
+}
+
+/// Names of the dependencies that a manifest needs without a feature.
+fn needed(manifest: &str) -> impl Iterator<Item = &str> {
+    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let lines =
+        lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.contains("optional = true"));
+    lines
+        .filter_map(|line| line.split_once([' ', '.', '=']).map(|(name, _)| name))
+        .filter(|name| !name.is_empty() && *name != "#")
+}
+
+/// cargo-fuzz would resolve a package anew that its lock file does not have, to versions that no test has seen.
+#[test]
+fn the_lock_file_of_the_binaries_is_complete() {
+    let lock = fs::read_to_string(fuzz_dir().join("Cargo.lock")).unwrap();
+    let locked = locked(&lock);
+    let manifests = [
+        ("admit", "../Cargo.toml"),
+        ("admit-native", "../crates/native/Cargo.toml"),
+        ("admit-playback", "../crates/playback/Cargo.toml"),
+        ("admit-publish", "../crates/publish/Cargo.toml"),
+        ("admit-snapshot", "../crates/snapshot/Cargo.toml"),
+        ("admit-testing", "../crates/testing/Cargo.toml"),
+        ("admit-token", "../crates/token/Cargo.toml"),
+        ("fuzz-targets", "targets/Cargo.toml"),
+        ("origin", "../origin/Cargo.toml"),
+    ];
+    let known: BTreeSet<_> = manifests.iter().map(|(name, _)| *name).chain(["admit-fuzz"]).collect();
+    assert_eq!(
+        locked.keys().copied().collect::<BTreeSet<_>>(),
+        known,
+        "update fuzz/Cargo.lock, or this list"
+    );
+    for (name, path) in manifests {
+        let manifest = fs::read_to_string(fuzz_dir().join(path)).unwrap();
+        let missing: Vec<_> = needed(&manifest).filter(|needed| !locked[name].contains(needed)).collect();
+        assert!(missing.is_empty(), "fuzz/Cargo.lock is stale: {name} needs {missing:?}");
+    }
 }
 
 /// cargo-fuzz would never run an unknown target, and a binary without a target would do nothing.

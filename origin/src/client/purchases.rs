@@ -1,23 +1,21 @@
 //! What the viewer bought, as far as the origin knows it: a payment back end grants accesses for a fee
-//! (`POST /items/access` with `access_fee_id`), and imports bring licences. Prices are those of the fees today, since
-//! the payment itself is known to the payment back end only.
-
-use std::collections::BTreeSet;
+//! (`POST /items/access` with `access_fee_id`), and imports bring purchases and licences. The price is that of the fee when
+//! it granted; the payment itself is known to the payment back end only.
 
 use admit::{
     api::reply::Reply,
     number,
     snapshot::{
-        schema::{CustomerLicense, RenewStatus, SubscriptionStatus},
+        schema::{CustomerLicense, Purchase, RenewStatus, SubscriptionStatus},
         time::{Timestamp, UnixSecs},
     },
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row, params};
 use serde_json::{Number, Value, json};
 
 use super::{Job, ok};
 use crate::{
-    db::{DbError, from_json, records},
+    db::{DbError, from_json_or_null, records},
     limits::{PAYMENTS_MAX, SUBSCRIPTIONS_PAGE, SUBSCRIPTIONS_PAGE_MAX},
     text::shown,
     wire::{Refused, form},
@@ -33,31 +31,34 @@ pub fn subscriptions(job: &Job<'_>) -> Result<Reply, Refused> {
     let limit = whole(query, "limit", 1..=SUBSCRIPTIONS_PAGE_MAX)?.unwrap_or(SUBSCRIPTIONS_PAGE);
     let page = whole(query, "page", 0..=usize::MAX >> 1)?.unwrap_or(0);
     let status = form::parameter(query, "status")?.unwrap_or_default();
-    let mut all = Vec::new();
+    let offset = page.saturating_mul(limit);
+    let (mut total, mut collection) = (0, Vec::new());
     if let Some(person) = job.person()? {
-        let mut seen = BTreeSet::new();
-        let purchases = purchases(job.connection, person.key, usize::MAX)?;
-        // Each renewal is an access of its own; the newest comes first.
-        let newest = purchases.iter().filter(|purchase| seen.insert(purchase.item_id));
-        all.extend(newest.filter_map(|purchase| purchase.subscription(job.now)));
-        if let Some(customer) = records::customer_without_accesses(job.connection, person.key)? {
-            let licenses = customer.licenses.iter();
-            all.extend(licenses.filter_map(|license| licence(license, customer.merchant_id, job.now)));
-        }
+        let asked = Subscriptions { key: person.key, status: status.to_ascii_lowercase(), now: job.now };
+        total = asked.count(job.connection)?;
+        let page = asked.page(job.connection, limit, offset)?;
+        collection.extend(page.iter().map(|purchase| purchase.subscription(job.now)));
+        // The few licences come behind the accesses.
+        let customer = records::customer_without_accesses(job.connection, person.key)?;
+        let merchant_id = customer.as_ref().map_or(0, |customer| customer.merchant_id);
+        let licenses = customer.iter().flat_map(|customer| &customer.licenses);
+        let entries: Vec<_> = licenses
+            .filter_map(|license| licence(license, merchant_id, job.now))
+            .filter(|entry| {
+                asked.status.is_empty() || entry.get("status").and_then(Value::as_str) == Some(&asked.status)
+            })
+            .collect();
+        let skipped = offset.saturating_sub(total);
+        total += entries.len();
+        let room = limit.saturating_sub(collection.len());
+        collection.extend(entries.into_iter().skip(skipped).take(room));
     }
-    let is_in = |entry: &Value| {
-        let found = entry.get("status").and_then(Value::as_str).unwrap_or_default();
-        status.is_empty() || status.eq_ignore_ascii_case(found)
-    };
-    all.retain(is_in);
-    let (total, offset) = (all.len(), page.saturating_mul(limit));
-    let collection: Vec<_> = all.into_iter().skip(offset).take(limit).collect();
     Ok(ok(&json!({
         "total": total, "page": page, "offset": offset, "limit": limit, "collection": collection,
     })))
 }
 
-/// `GET /v2/accounting/payment-history`: the accesses that were granted for a fee, newest first.
+/// `GET /v2/accounting/payment-history`: the accesses that were bought, newest first.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -65,9 +66,9 @@ pub fn payment_history(job: &Job<'_>) -> Result<Reply, Refused> {
     let person = job.person()?;
     let (mut collection, mut total) = (Vec::new(), 0_usize);
     if let Some(person) = person {
-        let sql = "SELECT count(*) FROM accesses WHERE customer_key = ?1 AND fee_id IS NOT NULL";
-        total = job.connection.prepare_cached(sql)?.query_row([person.key], |row| row.get(0))?;
-        let purchases = purchases(job.connection, person.key, PAYMENTS_MAX)?;
+        let sql = format!("SELECT count(*) FROM accesses WHERE customer_key = ?1 AND {IS_BOUGHT}");
+        total = job.connection.prepare_cached(&sql)?.query_row([person.key], |row| row.get(0))?;
+        let purchases = payments(job.connection, person.key, PAYMENTS_MAX)?;
         collection.extend(purchases.iter().map(|purchase| purchase.payment(person.id)));
     }
     Ok(ok(&json!({"collection": collection, "total": total})))
@@ -87,44 +88,106 @@ fn whole(query: &str, name: &str, range: std::ops::RangeInclusive<usize>) -> Res
     })
 }
 
-/// An access that was granted for a fee.
-struct Purchase {
+/// An access that was bought.
+struct Bought {
     access_id: i64,
     item_id: i64,
     item_title: String,
     item_type: String,
     merchant_id: i64,
-    fee_id: i64,
+    fee_id: Option<i64>,
     expires_at: Option<UnixSecs>,
     created_at: UnixSecs,
+    /// The purchase, unless its fee was deleted before purchases were kept.
+    purchase: Option<Purchase>,
     /// The fee, unless it was deleted after the access had ended.
     fee: Option<Sold>,
 }
 
 /// The fee of a purchase, as it is today.
 struct Sold {
-    amount: Number,
-    currency: String,
     description: String,
     access_type: String,
     period: String,
 }
 
-/// The purchases of a customer's row, newest first, at most `limit`.
-fn purchases(connection: &Connection, key: i64, limit: usize) -> Result<Vec<Purchase>, DbError> {
-    let sql = "SELECT accesses.id, accesses.item_id, coalesce(title, ''), coalesce(item_type_json ->> '$.name', ''),
-               items.merchant_id, fee_id, accesses.expires_at, accesses.created_at,
-               amount, currency, fees.description, access_types.name, period
-               FROM accesses JOIN items ON items.id = accesses.item_id
-               LEFT JOIN fees ON fees.item_id = accesses.item_id AND fees.id = fee_id
-               LEFT JOIN access_types ON access_types.id = access_type_id
-               WHERE customer_key = ?1 AND fee_id IS NOT NULL
-               ORDER BY accesses.created_at DESC, accesses.key DESC LIMIT ?2";
+/// What an access's row is joined with, and the columns that [`Bought::read`] reads.
+const COLUMNS: &str =
+    "accesses.id, accesses.item_id, coalesce(title, ''), coalesce(item_type_json ->> '$.name', ''),
+    items.merchant_id, fee_id, accesses.expires_at, accesses.created_at, purchase_json, fees.description,
+    access_types.name, period";
+const JOINED: &str = "JOIN items ON items.id = accesses.item_id
+    LEFT JOIN fees ON fees.item_id = accesses.item_id AND fees.id = fee_id
+    LEFT JOIN access_types ON access_types.id = access_type_id";
+
+/// The newest access of each item that was bought (each renewal is an access of its own), if its fee sells subscriptions
+/// and it has the status ?2.
+const SUBSCRIPTIONS: &str =
+    "(SELECT *, row_number() OVER (PARTITION BY item_id ORDER BY created_at DESC, key DESC) AS place
+     FROM accesses WHERE customer_key = ?1 AND fee_id IS NOT NULL) AS accesses";
+const IS_SUBSCRIPTION: &str = "place = 1 AND access_types.name NOT IN ('ppv', 'ppv_custom')
+    AND ?2 IN ('', iif(accesses.expires_at IS NULL OR accesses.expires_at > ?3, 'active', 'ended'))";
+
+/// A question for the subscriptions of a customer's row.
+struct Subscriptions {
+    key: i64,
+    /// `active` or `ended` in lower case, or empty for all. Accesses have no other status.
+    status: String,
+    now: UnixSecs,
+}
+
+impl Subscriptions {
+    fn count(&self, connection: &Connection) -> Result<usize, DbError> {
+        let sql = format!("SELECT count(*) FROM {SUBSCRIPTIONS} {JOINED} WHERE {IS_SUBSCRIPTION}");
+        let parameters = params![self.key, self.status, self.now];
+        Ok(connection.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?)
+    }
+
+    /// A page, newest first.
+    fn page(&self, connection: &Connection, limit: usize, offset: usize) -> Result<Vec<Bought>, DbError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {SUBSCRIPTIONS} {JOINED} WHERE {IS_SUBSCRIPTION}
+             ORDER BY accesses.created_at DESC, accesses.key DESC LIMIT ?4 OFFSET ?5"
+        );
+        let (limit, offset) = (whole_or_max(limit), whole_or_max(offset));
+        bought(connection, &sql, params![self.key, self.status, self.now, limit, offset])
+    }
+}
+
+/// The payments of a customer's row, newest first, at most `limit`.
+fn payments(connection: &Connection, key: i64, limit: usize) -> Result<Vec<Bought>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accesses {JOINED} WHERE customer_key = ?1 AND {IS_BOUGHT}
+         ORDER BY accesses.created_at DESC, accesses.key DESC LIMIT ?2"
+    );
+    bought(connection, &sql, params![key, whole_or_max(limit)])
+}
+
+/// Whether an access was bought. An imported purchase may name no fee, and an old one has no price.
+const IS_BOUGHT: &str = "(fee_id IS NOT NULL OR purchase_json IS NOT NULL)";
+
+fn whole_or_max(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn bought(connection: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<Bought>, DbError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((key, i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    let mut purchases = Vec::new();
+    let mut rows = statement.query(parameters)?;
+    let mut bought = Vec::new();
     while let Some(row) = rows.next()? {
-        purchases.push(Purchase {
+        bought.push(Bought::read(row)?);
+    }
+    Ok(bought)
+}
+
+impl Bought {
+    /// Reads a row of [`COLUMNS`].
+    fn read(row: &Row<'_>) -> Result<Self, DbError> {
+        let access_type: Option<String> = row.get(10)?;
+        let sold = |access_type| {
+            Ok::<_, DbError>(Sold { description: row.get(9)?, access_type, period: row.get(11)? })
+        };
+        Ok(Self {
             access_id: row.get(0)?,
             item_id: row.get(1)?,
             item_title: row.get(2)?,
@@ -133,56 +196,54 @@ fn purchases(connection: &Connection, key: i64, limit: usize) -> Result<Vec<Purc
             fee_id: row.get(5)?,
             expires_at: row.get(6)?,
             created_at: row.get(7)?,
-            fee: sold(row)?,
-        });
+            purchase: from_json_or_null(row.get(8)?)?,
+            fee: access_type.map(sold).transpose()?,
+        })
     }
-    Ok(purchases)
-}
 
-fn sold(row: &Row<'_>) -> Result<Option<Sold>, DbError> {
-    let Some(amount) = row.get::<_, Option<String>>(8)? else { return Ok(None) };
-    Ok(Some(Sold {
-        amount: from_json(&amount)?,
-        currency: row.get(9)?,
-        description: row.get(10)?,
-        access_type: row.get(11)?,
-        period: row.get(12)?,
-    }))
-}
+    /// The amount that was paid.
+    fn amount(&self) -> Option<&Number> {
+        self.purchase.as_ref().map(|purchase| &purchase.amount)
+    }
 
-impl Purchase {
-    /// The entry in the list of subscriptions; `None` for pay-per-view.
-    fn subscription(&self, now: UnixSecs) -> Option<Value> {
-        let fee = self.fee.as_ref()?;
-        if matches!(fee.access_type.as_str(), "ppv" | "ppv_custom") {
-            return None;
-        }
+    fn currency(&self) -> Option<&str> {
+        self.purchase.as_ref().map(|purchase| purchase.currency.as_str())
+    }
+
+    fn payment_method(&self) -> &str {
+        self.purchase.as_ref().and_then(|purchase| purchase.payment_method.as_deref()).unwrap_or_default()
+    }
+
+    /// The entry in the list of subscriptions.
+    fn subscription(&self, now: UnixSecs) -> Value {
         let is_active = self.expires_at.is_none_or(|end| end > now);
-        Some(json!({
+        let (amount, fee) = (self.amount(), self.fee.as_ref());
+        let price = amount.zip(self.currency()).map(|(amount, currency)| format!("{amount} {currency}"));
+        json!({
             "subscription_id": self.access_id.to_string(),
             "cancel_token": "",
             "unsubscribe_url": "",
             "status": if is_active { "active" } else { "ended" },
             "action_type": if is_active { "recurrent" } else { "ended" },
-            "description": fee.description,
+            "description": fee.map_or("", |fee| &fee.description),
             "asset_title": self.item_title,
             "asset_id": self.item_id,
             "item_title": self.item_title,
             "item_id": self.item_id,
             "access_fee_id": self.fee_id,
-            "access_type": {"name": fee.access_type, "period": fee.period},
-            "formatted_amount": format!("{} {}", fee.amount, fee.currency),
-            "amount": fee.amount,
-            "subscription_price": fee.amount,
-            "charged_amount": fee.amount,
-            "currency": fee.currency,
-            "payment_method_name": "",
+            "access_type": fee.map(|fee| json!({"name": fee.access_type, "period": fee.period})),
+            "formatted_amount": price.unwrap_or_default(),
+            "amount": amount,
+            "subscription_price": amount,
+            "charged_amount": amount,
+            "currency": self.currency(),
+            "payment_method_name": self.payment_method(),
             "merchant_id": self.merchant_id,
             "created_at": self.created_at,
             "updated_at": self.created_at,
             "next_billing_date": self.expires_at,
             "next_rebill_date": self.expires_at,
-        }))
+        })
     }
 
     /// The entry in the history of payments. There is no receipt, so `trx_token` is empty.
@@ -195,14 +256,14 @@ impl Purchase {
             "transaction_token": "",
             "payment_tool_token": "",
             "trx_token": "",
-            "payment_method_name": "",
+            "payment_method_name": self.payment_method(),
             "action_type": "payment",
             "item_access_id": self.access_id,
             "item_id": self.item_id,
             "item_type": self.item_type,
             "item_title": self.item_title,
-            "charged_amount": fee.map(|fee| &fee.amount),
-            "currency_iso": fee.map(|fee| &fee.currency),
+            "charged_amount": self.amount(),
+            "currency_iso": self.currency(),
             "note": fee.map_or("", |fee| &fee.description),
             "created_at": self.created_at,
         })

@@ -40,6 +40,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
             external_ids::fill(transaction).map_err(|error| HookError::Hook(error.to_string()))
         }),
         M::up(include_str!("../../migrations/12-revoked-by-issuer.sql")),
+        M::up(include_str!("../../migrations/13-purchases.sql")),
     ])
 });
 

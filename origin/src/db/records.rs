@@ -279,14 +279,22 @@ pub fn customer_key(connection: &Connection, namespace: &str, subject: &str) -> 
 /// If the database cannot be read.
 pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
     let Some(customer) = customer_without_accesses(connection, key)? else { return Ok(None) };
-    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
-               ORDER BY key";
-    let accesses = connection.prepare_cached(sql)?.query_map([key], access)?.collect::<Result<_, _>>()?;
-    Ok(Some(Customer { accesses, ..customer }))
+    let sql = "SELECT id, item_id, starts_at, expires_at, created_at, renews_on, purchase_json FROM accesses
+               WHERE customer_key = ?1 ORDER BY key";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([key])?;
+    let mut accesses = Vec::new();
+    while let Some(row) = rows.next()? {
+        let purchase = from_json_or_null(row.get(6)?)?;
+        accesses.push(Access { renews_on: at_or_null(row, 5)?, purchase, ..access(row)? });
+    }
+    let used_trials =
+        ids(connection, "SELECT item_id FROM used_trials WHERE customer_key = ?1 ORDER BY item_id", key)?;
+    Ok(Some(Customer { accesses, used_trials, ..customer }))
 }
 
 /// Loads a customer with licences, and with only those accesses that concern one item: on the item, and on
-/// packages that hold it.
+/// packages that hold it. Purchases and trials are left out, because checks do not ask for them.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -352,6 +360,7 @@ pub fn customer_without_accesses(connection: &Connection, key: i64) -> Result<Op
     Ok(Some(customer))
 }
 
+/// An access without its purchase.
 fn access(row: &Row<'_>) -> rusqlite::Result<Access> {
     Ok(Access {
         id: row.get(0)?,

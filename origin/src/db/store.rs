@@ -1,7 +1,7 @@
 //! Writes records of the publish schema to the tables.
 
 use admit::snapshot::{
-    schema::{AccessFee, AccessType, App, Customer, CustomerLicense, Item, License, Merchant},
+    schema::{AccessFee, AccessType, App, Customer, CustomerLicense, Item, License, Merchant, Purchase},
     time::{Timestamp, UnixSecs, ZonedTime},
 };
 use rusqlite::{Connection, params};
@@ -247,7 +247,7 @@ pub fn count_members(connection: &Connection, package_id: i64) -> Result<usize, 
     Ok(connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?)
 }
 
-/// Adds a customer with accesses and licences, and returns the row's key.
+/// Adds a customer with accesses, licences and used trials, and returns the row's key.
 ///
 /// # Errors
 /// If the database refuses it.
@@ -265,10 +265,12 @@ pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSe
         let access = NewAccess {
             id: access.id,
             item_id: access.item_id,
-            fee_id: None,
+            fee_id: access.purchase.as_ref().and_then(|purchase| purchase.access_fee_id),
             starts_at: access.starts_at.map(|moment| moment.resolve(now)),
             expires_at: access.expires_at.map(|moment| moment.resolve(now)),
             created_at: access.created_at.resolve(now),
+            renews_on: access.renews_on.map(|moment| moment.resolve(now)),
+            purchase: access.purchase.as_ref(),
         };
         insert_access(connection, key, &access)?;
     }
@@ -277,12 +279,17 @@ pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSe
     for (position, license) in (0_i64..).zip(&customer.licenses) {
         statement.execute(params![key, position, to_json(&resolved(license, now))?])?;
     }
+    let sql = "INSERT INTO used_trials (customer_key, item_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let mut statement = connection.prepare_cached(sql)?;
+    for item_id in &customer.used_trials {
+        statement.execute([key, *item_id])?;
+    }
     Ok(key)
 }
 
 /// A new row of the table of accesses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewAccess {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewAccess<'a> {
     /// The access's number.
     pub id: i64,
     /// The item or package.
@@ -295,16 +302,26 @@ pub struct NewAccess {
     pub expires_at: Option<UnixSecs>,
     /// The moment of the write.
     pub created_at: UnixSecs,
+    /// The next renewal, if an import named one. The origin itself renews nothing.
+    pub renews_on: Option<UnixSecs>,
+    /// How it was bought, if it was.
+    pub purchase: Option<&'a Purchase>,
 }
 
 /// Adds an access to a customer.
 ///
 /// # Errors
 /// If the database refuses it.
-pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAccess) -> Result<(), DbError> {
-    let sql = "INSERT INTO accesses (customer_key, id, item_id, fee_id, starts_at, expires_at, created_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let NewAccess { id, item_id, fee_id, starts_at, expires_at, created_at } = access;
+pub fn insert_access(
+    connection: &Connection,
+    customer_key: i64,
+    access: &NewAccess<'_>,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO accesses (customer_key, id, item_id, fee_id, starts_at, expires_at, created_at, renews_on,
+                                     purchase_json)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let NewAccess { id, item_id, fee_id, starts_at, expires_at, created_at, renews_on, purchase } = access;
+    let purchase = purchase.map(to_json).transpose()?;
     connection.prepare_cached(sql)?.execute(params![
         customer_key,
         id,
@@ -312,7 +329,9 @@ pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAcc
         fee_id,
         starts_at,
         expires_at,
-        created_at
+        created_at,
+        renews_on,
+        purchase
     ])?;
     Ok(())
 }

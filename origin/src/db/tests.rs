@@ -114,9 +114,10 @@ fn a_database_of_an_earlier_version_is_counted_for_quotas() {
              INSERT INTO changes VALUES (2, 5, '[{\"type\":\"item\"}]', '[]'), (3, 6, '[]', '[]');",
         )
         .unwrap();
-    // The records are not whole, so the migration that reads them is left out.
+    // The records are not whole, so later migrations that read items are left out.
     MIGRATIONS.to_version(&mut connection, 7).unwrap();
     connection.execute_batch(include_str!("../../migrations/12-revoked-by-issuer.sql")).unwrap();
+    connection.execute_batch(include_str!("../../migrations/13-purchases.sql")).unwrap();
     // A follower that has read all changes continues; others read the export.
     let feed = |after| changes::after(&connection, after, 9, 9_999).unwrap();
     assert_eq!([feed(1), feed(2)], [changes::Feed::Gone, changes::Feed::Gone]);
@@ -214,4 +215,30 @@ fn migrations_are_valid_and_run_once() {
         assert_eq!(mode & 0o077, 0, "{name}: readable by other users");
     }
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Purchases of earlier versions had no price of their own.
+#[test]
+fn what_was_bought_before_gets_the_price_of_its_fee_today() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    MIGRATIONS.to_version(&mut connection, 11).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO merchants VALUES (1, 'u', 'm');
+             INSERT INTO access_types VALUES (1, 1, 'ppv', 1, 'day', 0, 0);
+             INSERT INTO items (id, merchant_id, title, is_active, is_package, access_control_type_json,
+                 item_type_json, metadata_json, content, plan_switch_enabled, created_at, updated_at)
+                 VALUES (7, 1, 'title', 1, 0, '{}', '{}', '[]', '', 0, 0, 0);
+             INSERT INTO fees (item_id, id, position, amount, currency, description, access_type_id,
+                 plan_switch_enabled, created_at, updated_at) VALUES (7, 5, 0, '4.99', 'EUR', 'fee', 1, 0, 0, 0);
+             INSERT INTO customers VALUES (1, 'n', 's', 1, 'u', 1);
+             INSERT INTO accesses VALUES (1, 1, 11, 7, 5, NULL, NULL, 0), (2, 1, 12, 7, 6, NULL, NULL, 0),
+                                         (3, 1, 13, 7, NULL, NULL, NULL, 0);",
+        )
+        .unwrap();
+    MIGRATIONS.to_latest(&mut connection).unwrap();
+    let customer = records::customer(&connection, 1).unwrap().unwrap();
+    let purchases: Vec<_> = customer.accesses.iter().map(|access| access.purchase.clone()).collect();
+    let bought = from_json(r#"{"amount":4.99,"currency":"EUR","access_fee_id":5,"trial":false}"#).unwrap();
+    assert_eq!(purchases, [Some(bought), None, None], "a fee that is gone, and a grant without one");
 }

@@ -8,7 +8,8 @@ use admit::{
     instant::UnixSecs,
     number,
     snapshot::{
-        schema::{AccessFee, Customer},
+        limits::PURCHASE_TEXT_MAX_BYTES,
+        schema::{AccessFee, Customer, Purchase},
         time::iso8601,
     },
 };
@@ -71,6 +72,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
         let problem = format!("The consumer_id has {ACCESSES_MAX} accesses already");
         return Err(Refused::field("consumer_id", &problem));
     }
+    let purchase = fee.and_then(purchase_of);
     let access = NewAccess {
         id: job.number(RecordKind::Access)?,
         item_id,
@@ -78,6 +80,8 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
         starts_at,
         expires_at: Some(end),
         created_at: job.now,
+        renews_on: None,
+        purchase: purchase.as_ref(),
     };
     for (key, customer) in &customers {
         store::insert_access(job.db, *key, &access)?;
@@ -137,6 +141,20 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
 fn touch(job: &mut Job<'_>, customer: &Customer) {
     let (namespace, subject) = (customer.namespace.clone(), customer.subject.clone());
     job.change.touch(Ref::Customer { namespace, subject });
+}
+
+/// What a grant for a fee says of the purchase: the fee's price at this moment. Whether the viewer pays now or begins
+/// with a trial, and by which method, is known to the payment back end only.
+///
+/// `None` if the publish schema has no room for the fee's currency, which only old databases have.
+fn purchase_of(fee: &AccessFee) -> Option<Purchase> {
+    (fee.currency.len() <= PURCHASE_TEXT_MAX_BYTES).then(|| Purchase {
+        amount: fee.amount.clone(),
+        currency: fee.currency.clone(),
+        access_fee_id: Some(fee.id),
+        payment_method: None,
+        trial: false,
+    })
 }
 
 /// When an access that begins at `start` ends, by the period of the fee.

@@ -136,7 +136,7 @@ impl<'c> Concerned<'c> {
         Ok(())
     }
 
-    /// The customer with all accesses, and the items to which these are.
+    /// The customer with all accesses, and the items to which these are, with the fees that were bought.
     fn purchases(&mut self, edge: &EdgeParts, request: &Request<'_>) -> Result<(), DbError> {
         self.accesses(edge, request)?;
         let customers = self.lines.iter().filter_map(|line| match line {
@@ -145,7 +145,7 @@ impl<'c> Concerned<'c> {
         });
         let items: BTreeSet<_> =
             customers.flat_map(|customer| &customer.accesses).map(|access| access.item_id).collect();
-        items.into_iter().try_for_each(|id| self.item_alone(Some(id), Fees::None))
+        items.into_iter().try_for_each(|id| self.item_alone(Some(id), Fees::All))
     }
 
     /// What `/license` needs, and the licences that the customer holds of other apps.

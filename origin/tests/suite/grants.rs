@@ -1,5 +1,6 @@
 //! Grants, revocations and packages, and their effect on the next check.
 
+use admit::snapshot::schema::Line;
 use serde_json::json;
 
 use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, Origin};
@@ -48,6 +49,71 @@ fn a_purchase_opens_the_item_at_the_next_check_and_a_revocation_closes_it() {
     origin.check(ITEM).expect(200);
     origin.advance(1);
     origin.check(ITEM).refused(402, "No access");
+}
+
+#[test]
+fn a_grant_for_a_fee_is_exported_as_a_purchase_at_its_price() {
+    let origin = Origin::start();
+    let seq = origin.seq();
+    let bought = origin.write(
+        "POST",
+        "/items/access",
+        &format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id={FEE}"),
+    );
+    let bought = bought.expect(201).json();
+    let given = origin.grant(ITEM).expect(201).json();
+    // A later price is not what was paid.
+    let price = "access_type_id=101&amount=1&currency=EUR&description=x";
+    origin.write("PUT", &format!("/v2/items/{ITEM}/access-fees/{FEE}"), price).expect(201);
+    let purchase = json!({"amount": 4.99, "currency": "USD", "access_fee_id": FEE, "trial": false});
+    let export = origin.feed("/export").expect(200).lines();
+    let in_export = export.iter().find(|line| line["type"] == "customer" && line["id"] == CUSTOMER).unwrap();
+    let feed = origin.feed(&format!("/changes?after={seq}")).expect(200).lines();
+    let in_feed = feed.iter().flat_map(|line| line["put"].as_array().unwrap());
+    let in_feed = in_feed.into_iter().find(|line| line["type"] == "customer").unwrap();
+    for customer in [in_export, in_feed] {
+        let access =
+            |id| customer["accesses"].as_array().unwrap().iter().find(|access| access["id"] == id).unwrap();
+        assert_eq!(access(bought["id"].clone())["purchase"], purchase, "{customer}");
+        assert_eq!(access(given["id"].clone()).get("purchase"), None);
+    }
+    let shown =
+        origin.ask("GET", "/items/access/customers").bearer(&origin.customer()).send().expect(200).json();
+    let shown = shown["collection"].as_array().unwrap();
+    let shown = shown.iter().find(|access| access["purchased_access_fee_id"] == FEE).unwrap();
+    assert_eq!((&shown["purchased_amount"], &shown["purchased_currency"]), (&json!(4.99), &json!("USD")));
+    assert_eq!(
+        (&shown["purchased_access_fee_type"], &shown["purchased_access_fee_description"]),
+        (&json!("ppv"), &json!("x"))
+    );
+}
+
+#[test]
+fn imported_purchases_and_trials_are_exported_again() {
+    let origin = Origin::start();
+    let line = json!({
+        "type": "customer", "namespace": "vendor", "subject": "buyer", "id": 99001, "merchant_id": MERCHANT,
+        "uuid": "0b6f1b0c-1111-4ee2-9d91-4e1409678577", "used_trials": [ITEM], "licenses": [],
+        "accesses": [{
+            "id": 990_001, "item_id": ITEM, "starts_at": null, "expires_at": null, "created_at": 1_700_000_000,
+            "renews_on": 1_900_000_000, "purchase": {
+                "amount": 9.5, "currency": "EUR", "access_fee_id": FEE, "payment_method": "card", "trial": true
+            },
+        }],
+    });
+    let Line::Customer(customer) = serde_json::from_value(line.clone()).unwrap() else {
+        panic!("a customer")
+    };
+    origin::db::store::insert_customer(&origin.connection(), &customer, origin.now()).unwrap();
+    let export = origin.feed("/export").expect(200).lines();
+    assert_eq!(export.iter().find(|line| line["id"] == 99001).unwrap(), &line);
+    let token = origin.token(json!({"sub": "buyer"}));
+    let ask = |path: &str| origin.ask("GET", path).bearer(&token).send().expect(200).json();
+    assert_eq!(ask(&format!("/items/used-trial-period/{ITEM}")), true);
+    assert_eq!(ask("/items/used-trial-period/5102"), false);
+    let payments = ask("/v2/accounting/payment-history");
+    let payment = &payments["collection"][0];
+    assert_eq!((&payment["charged_amount"], &payment["payment_method_name"]), (&json!(9.5), &json!("card")));
 }
 
 #[test]

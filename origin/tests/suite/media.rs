@@ -183,6 +183,10 @@ fn subscriptions_and_payments_are_what_was_granted_for_a_fee() {
     let payment = &payments["collection"][1];
     assert_eq!((&payment["charged_amount"], &payment["currency_iso"]), (&json!(4.99), &json!("USD")));
     assert_eq!((&payment["item_access_id"], &payment["consumer_id"]), (&film["id"], &json!(CUSTOMER)));
+    // The price is the one that was paid, whatever the fee costs today.
+    let other_price = "access_type_id=101&amount=1&currency=EUR&description=x";
+    origin.write("PUT", "/v2/items/5101/access-fees/7013", other_price).expect(201);
+    assert_eq!(get("/v2/accounting/payment-history")["collection"][1]["charged_amount"], json!(4.99));
     origin.advance(40 * 86_400);
     assert_eq!(get("/subscriptions")["collection"][0]["status"], "ended");
     assert_eq!(get("/subscriptions?status=active")["total"], 0);
@@ -196,6 +200,43 @@ fn subscriptions_and_payments_are_what_was_granted_for_a_fee() {
     for path in ["/subscriptions", "/v2/accounting/payment-history", "/payments/methods"] {
         origin.ask("GET", path).send().refused(401, "Invalid auth token");
     }
+}
+
+#[test]
+fn subscriptions_come_in_pages_with_the_licences_last() {
+    let origin = Origin::start();
+    let customer = "6fa04b30-448d-48ce-9362-f5f6039d98b4";
+    let token = origin.token(json!({"sub": customer}));
+    let get = |query: &str| {
+        origin.ask("GET", &format!("/subscriptions?{query}")).bearer(&token).send().expect(200).json()
+    };
+    let ids = |list: &Value| -> Vec<String> {
+        let entries = list["collection"].as_array().unwrap().iter();
+        entries.map(|entry| entry["subscription_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let licences = ids(&get(""));
+    assert!(!licences.is_empty());
+    let mut expected = Vec::new();
+    // Three packages of subscriptions: each has a fee of its own.
+    for (item, fee) in [(5001, 7001), (5002, 7004), (5003, 7007)] {
+        origin.advance(10);
+        let form = format!("item_id={item}&consumer_id=88001&access_fee_id={fee}");
+        let access = origin.write("POST", "/items/access", &form).expect(201).json();
+        expected.insert(0, access["id"].to_string());
+    }
+    expected.extend(licences);
+    let total = expected.len();
+    for limit in 1..=total + 1 {
+        let mut found = Vec::new();
+        for page in 0..=total / limit {
+            let list = get(&format!("limit={limit}&page={page}"));
+            assert_eq!((&list["total"], &list["offset"]), (&json!(total), &json!(page * limit)));
+            found.extend(ids(&list));
+        }
+        assert_eq!(found, expected, "{limit}");
+    }
+    assert_eq!(ids(&get("status=ACTIVE&limit=1&page=1")), expected[1..2]);
+    assert_eq!(get("status=paused")["total"], 0);
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Reads, answered from one version of the snapshot.
 
 mod answers;
+mod batch;
 mod holdings;
 mod known;
 
-pub(super) use self::{holdings::PurchasePage, known::InMemory};
+pub(super) use self::{
+    batch::{Ruling, decide_each},
+    holdings::PurchasePage,
+    known::InMemory,
+};
 use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
@@ -142,24 +147,36 @@ pub struct MemberWindow {
 
 /// Look-ups in one version. They collect the names of all objects that are not in memory before they give up, so that
 /// these can be loaded at once.
-struct LookUps<'a> {
+pub(super) struct LookUps<'a> {
     version: &'a Version,
     objects: &'a mut ObjectCache,
     missing: Vec<ObjectName>,
 }
 
+impl<'a> LookUps<'a> {
+    /// Look-ups in a version, with the objects in memory.
+    pub const fn new(version: &'a Version, objects: &'a mut ObjectCache) -> Self {
+        Self { version, objects, missing: Vec::new() }
+    }
+}
+
 impl LookUps<'_> {
     fn ask(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Record>, FormatError> {
-        Ok(match self.version.look_up(tree, key, self.objects)? {
+        Ok(match self.find(tree, key)? {
             Found::Record(record) => Some(record),
-            Found::Absent => None,
-            Found::Load(name) => {
-                if !self.missing.contains(&name) {
-                    self.missing.push(name);
-                }
-                None
-            }
+            Found::Absent | Found::Load(_) => None,
         })
+    }
+
+    /// As [`ask`](Self::ask), and tells a record that the version does not have from one that is not in memory.
+    fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Found, FormatError> {
+        let found = self.version.look_up(tree, key, self.objects)?;
+        if let Found::Load(name) = &found
+            && !self.missing.contains(name)
+        {
+            self.missing.push(*name);
+        }
+        Ok(found)
     }
 
     /// The record of the customer that a token names, for answers that show the customer's data. A customer of a merchant
@@ -218,6 +235,19 @@ impl LookUps<'_> {
     }
 }
 
+/// Number and UUID of a customer, as far as they are published and in memory.
+pub(super) fn published_customer(
+    principal: &Principal,
+    version: &Version,
+    objects: &mut ObjectCache,
+) -> Option<(i64, Uuid)> {
+    let Ok(Found::Record(record)) = version.look_up(Tree::Customers, principal.customer_key, objects) else {
+        return None;
+    };
+    let customer = CustomerRecord::new(record.bytes()).ok()?;
+    Some((customer.id, customer.uuid))
+}
+
 impl Read {
     /// The check that this is, if it is one. `authorization` holds its token.
     pub fn check(&self, authorization: &str) -> Option<AccessCheck> {
@@ -266,10 +296,7 @@ impl Read {
 
     /// Number and UUID of the customer who asks, as far as they are published and in memory.
     pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, Uuid)> {
-        let key = self.token()?.principal.customer_key;
-        let Ok(Found::Record(record)) = version.look_up(Tree::Customers, key, objects) else { return None };
-        let customer = CustomerRecord::new(record.bytes()).ok()?;
-        Some((customer.id, customer.uuid))
+        published_customer(&self.token()?.principal, version, objects)
     }
 
     /// Whether it is answered from the published snapshot, and the upstream may be asked as well: it knows no media ids.
@@ -314,7 +341,7 @@ impl Read {
         request: &Request<'_>,
         now: UnixSecs,
     ) -> Result<Reply, ReadError> {
-        let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
+        let look_ups = &mut LookUps::new(source.version, objects);
         match self {
             Self::Access { token, item_id } => {
                 answers::access(look_ups, &token.principal, *item_id, request, now)

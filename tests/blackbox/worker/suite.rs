@@ -6,7 +6,7 @@ use crate::{
     cases, catalogue,
     catalogue::Published,
     check::error_body,
-    configured, holdings, issuers,
+    configured, holdings, issuers, many,
     matrix::Matrix,
     oracle::Oracle,
     publishing, repeated, routes,
@@ -42,6 +42,13 @@ fn every_route_by_every_method() {
 fn what_a_viewer_holds() {
     let worker = Workerd::start(&holdings::variables());
     println!("{} requests", holdings::run(&worker));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn many_questions_at_once() {
+    let (worker, published) = published();
+    println!("{} requests", many::run(&worker, &published));
 }
 
 #[test]

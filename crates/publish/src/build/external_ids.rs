@@ -32,7 +32,7 @@ enum Origin {
 
 /// One item that uses one external id. In order: all uses of an id, by merchant, the preferred item first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Use {
+pub struct Use {
     key: EntryKey,
     merchant_id: i64,
     origin: Origin,
@@ -40,6 +40,18 @@ struct Use {
 }
 
 impl Use {
+    /// The external ids of a published item, by their keys under `salt`: none of an inactive one.
+    pub fn of_record(salt: ItemSalt, item: &ItemRecord<'_>) -> Vec<Self> {
+        let mut ids = ExternalIds::new(salt);
+        if item.is_active
+            && let Some(media) = Media::of(item)
+        {
+            let declared = media.external_asset_id.as_deref();
+            ids.add_both((item.merchant_id, item.id), &media.item_type, declared, media.id.as_deref());
+        }
+        ids.uses
+    }
+
     fn is_of_same_merchant(&self, other: &Self) -> bool {
         (self.key, self.merchant_id) == (other.key, other.merchant_id)
     }
@@ -64,6 +76,12 @@ pub struct ExternalIds {
 }
 
 impl ExternalIds {
+    /// No use of any id, by keys under `salt`.
+    #[must_use]
+    pub const fn new(salt: ItemSalt) -> Self {
+        Self { salt, uses: Vec::new() }
+    }
+
     /// The external ids of all active items, by their keys under the catalogue's salt.
     #[must_use]
     pub fn of(catalogue: &Catalogue) -> Self {
@@ -81,7 +99,7 @@ impl ExternalIds {
     }
 
     fn of_items(catalogue: &Catalogue, add: impl Fn(&mut Self, &Item)) -> Self {
-        let mut ids = Self { salt: catalogue.salt, uses: Vec::new() };
+        let mut ids = Self::new(catalogue.salt);
         for item in catalogue.items.values().filter(|item| item.value.is_active) {
             add(&mut ids, &item.value);
         }
@@ -97,12 +115,9 @@ impl ExternalIds {
         records: impl Iterator<Item = &'r Vec<u8>>,
         salt: ItemSalt,
     ) -> Result<Self, FormatError> {
-        let mut ids = Self { salt, uses: Vec::new() };
+        let mut ids = Self::new(salt);
         for record in records {
-            let item = ItemRecord::new(record)?;
-            let Some(media) = Media::of(&item).filter(|_| item.is_active) else { continue };
-            let declared = media.external_asset_id.as_deref();
-            ids.add_both((item.merchant_id, item.id), &media.item_type, declared, media.id.as_deref());
+            ids.extend(Use::of_record(salt, &ItemRecord::new(record)?));
         }
         ids.uses.sort_unstable();
         Ok(ids)
@@ -142,19 +157,36 @@ impl ExternalIds {
         })
     }
 
-    /// The records by their keys. An id that more than [`EXTERNAL_ID_MERCHANTS_MAX`] merchants use names the items of
-    /// the first of them.
+    /// Merchants and items that each id names, in ascending order of merchant. An id that more than
+    /// [`EXTERNAL_ID_MERCHANTS_MAX`] merchants use names the items of the first of them.
+    #[must_use]
+    pub fn named(mut self) -> BTreeMap<EntryKey, Vec<(i64, i64)>> {
+        self.uses.sort_unstable();
+        self.each_named().collect()
+    }
+
+    /// The records by their keys: what [`Self::named`] has.
     #[must_use]
     pub fn encode(&self) -> BTreeMap<EntryKey, Vec<u8>> {
-        let of_id = |uses: &[Use]| -> Option<(EntryKey, Vec<u8>)> {
-            let items: Vec<(i64, i64)> = uses
+        self.each_named().map(|(key, items)| (key, external_id::encode(&items))).collect()
+    }
+
+    fn each_named(&self) -> impl Iterator<Item = (EntryKey, Vec<(i64, i64)>)> {
+        let of_id = |uses: &[Use]| {
+            let items = uses
                 .chunk_by(Use::is_of_same_merchant)
                 .filter_map(|uses| uses.first().map(|it| (it.merchant_id, it.item_id)))
                 .take(EXTERNAL_ID_MERCHANTS_MAX)
                 .collect();
-            Some((uses.first()?.key, external_id::encode(&items)))
+            Some((uses.first()?.key, items))
         };
-        self.uses.chunk_by(|left, right| left.key == right.key).filter_map(of_id).collect()
+        self.uses.chunk_by(|left, right| left.key == right.key).filter_map(of_id)
+    }
+}
+
+impl Extend<Use> for ExternalIds {
+    fn extend<I: IntoIterator<Item = Use>>(&mut self, uses: I) {
+        self.uses.extend(uses);
     }
 }
 

@@ -25,7 +25,7 @@ use admit_snapshot::{
 
 pub use self::{
     catalogue::Rendered,
-    external_ids::{ExternalIds, Shared},
+    external_ids::{ExternalIds, Shared, Use},
     sink::{MemorySink, ObjectSink},
     tree::{Layout, SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
 };

@@ -6,6 +6,7 @@ use admit::limits::OBJECT_CACHE_BYTES;
 use admit_snapshot::{
     delta::{self, Tables},
     directory::Directory,
+    external_id::ExternalRecord,
     head::Head,
     index::Tree,
     key::EntryKey,
@@ -157,6 +158,20 @@ impl Published {
     /// An object cannot be read.
     pub fn item(&mut self, id: i64) -> Result<Option<FoundRecord>> {
         self.find(Tree::Items, self.version.index.item_key(id))
+    }
+
+    /// Merchants and items that an external id names, in ascending order of merchant. `None` if the version does not know
+    /// external ids: it has format 1 or 2.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn external(&mut self, item_type: &str, external_id: &str) -> Result<Option<Vec<(i64, i64)>>> {
+        if !self.version.index.has_external_ids() {
+            return Ok(None);
+        }
+        let key = self.version.index.external_key(item_type, external_id);
+        let Some(found) = self.find(Tree::ExternalIds, key)? else { return Ok(Some(Vec::new())) };
+        Ok(Some(ExternalRecord::new(found.record.bytes())?.iter().collect()))
     }
 
     fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<FoundRecord>> {

@@ -23,6 +23,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::{
+    external::Crosscheck,
     record::{Checked, Scope, check_table, parse_object},
     report::{HeadReport, VerifyReport},
 };
@@ -59,6 +60,8 @@ struct Base<'a> {
     directory: Option<&'a Directory>,
     delta: Option<Tables<'a>>,
     progress: &'a Progress,
+    /// External ids; `None` in an index that has none.
+    crosscheck: Option<Crosscheck>,
 }
 
 impl Walk<'_> {
@@ -88,7 +91,9 @@ impl Walk<'_> {
             objects += index.shard_count(tree) + index.pages(tree)?.len();
         }
         let progress = Progress::of_objects(objects);
-        let base = Base { index: &index, directory: directory.as_ref(), delta, progress: &progress };
+        let crosscheck = index.has_external_ids().then(|| Crosscheck::new(index.salt()));
+        let base =
+            Base { index: &index, directory: directory.as_ref(), delta, progress: &progress, crosscheck };
         let customers = self.tree(Tree::Customers, &base);
         let items = customers.and_then(|customers| Ok((customers, self.tree(Tree::Items, &base)?)));
         let all = items.and_then(|items| Ok((items, self.tree(Tree::ExternalIds, &base)?)));
@@ -101,6 +106,9 @@ impl Walk<'_> {
             (report.delta_customers, report.delta_items) = (customers.delta, items.delta);
             report.compare("customers", head.customers, customers.in_shards);
             report.compare("items", head.items, items.in_shards);
+            for (tree, key, what) in base.crosscheck.into_iter().flat_map(Crosscheck::problems) {
+                report.problem(&index_name, Some((tree, key)), &what);
+            }
         }
         Ok(())
     }
@@ -211,6 +219,9 @@ impl Walk<'_> {
             self.report().unread += 1;
             Overlay::default()
         });
+        if let Some((crosscheck, delta)) = base.crosscheck.as_ref().zip(base.delta) {
+            crosscheck.add_delta(tree, &delta.of(tree));
+        }
         let shards = Shards { tree, bits, base, overlay: &overlay };
         let mut found = Found::default();
         let mut numbers = BTreeSet::new();
@@ -244,6 +255,9 @@ impl Walk<'_> {
                 let (shard, salt) = (Some((*number, bits)), Some(base.index.salt()));
                 let scope = Scope { tree, shard, salt, directory: base.directory };
                 let in_shard = self.note(*name, tree, check_table(&table, scope));
+                if let Some(crosscheck) = &base.crosscheck {
+                    crosscheck.add_shard(tree, &table, overlay.part(*number));
+                }
                 let delta = overlay.effect(*number, Some(&table)).unwrap_or_default();
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.in_shards += in_shard;
