@@ -42,7 +42,8 @@ fn a_viewer_registers_and_is_signed_in() {
 #[test]
 fn a_registration_is_the_new_customers_own_whatever_token_it_carries() {
     let origin = open_origin();
-    let claims = json!({"sub": "editor", "mid": 2101, "ctx": ["merchant"], "jti": "jti-1", "client_id": "cms"});
+    let claims =
+        json!({"sub": "editor", "mid": 2101, "ctx": ["merchant"], "jti": "jti-1", "client_id": "cms"});
     let other = json!({"sub": "c-1", "jti": "jti-2"});
     let pool = "https://cognito.dev.admit.example/pool";
     for (number, token) in [origin.token(claims), origin.token_of(pool, other)].iter().enumerate() {
@@ -54,8 +55,8 @@ fn a_registration_is_the_new_customers_own_whatever_token_it_carries() {
         let entries: Vec<Value> = entries.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let entry = entries.iter().find(|entry| of_customer(entry)).unwrap();
         let uuid = body["account"]["uuid"].as_str().unwrap();
-        assert_eq!(entry["actor"], format!("site:{uuid}"));
-        assert_eq!(entry["issuer"], "https://site.example", "not that of the token");
+        assert_eq!(entry["actor"], format!("vendor:{uuid}"));
+        assert_eq!(entry["issuer"], "https://origin.example", "not that of the token");
         assert!(entry["client"].is_null() && entry["jti"].is_null(), "{entry}");
     }
 }
