@@ -137,27 +137,21 @@ fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) -> bool {
     entries.len() <= LICENSES_MAX
 }
 
-/// The subscription as `/license` shows it at `now`, if it does. A subscription that has not begun is hidden:
-/// clients would take it for access.
+/// The subscription as `/license` shows it at `now`, if it does: one that has ended as cancelled, for a year.
 fn listed(held: HeldLicense<'_>, now: UnixSecs) -> Option<HeldLicense<'_>> {
-    let Some(ended_at) = ended_at(&held, now) else {
-        return held.starts_at.is_none_or(|starts_at| starts_at <= now).then_some(held);
-    };
-    // An ended subscription is listed as cancelled for a year, whatever its last status was.
-    (now.saturating_sub(ended_at) < CANCELLED_LISTED_SECS)
-        .then_some(HeldLicense { status: SubscriptionStatus::Cancelled, ..held })
+    let status = held.status.shown_at(now, held.starts_at, held.expires_at)?;
+    let is_listed = status != SubscriptionStatus::Cancelled
+        || now.saturating_sub(ended_at(&held, now)) < CANCELLED_LISTED_SECS;
+    is_listed.then_some(HeldLicense { status, ..held })
 }
 
-/// When the subscription ceased to unlock items, as far as the origin reported it. `None` while it still
-/// does.
-fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> Option<UnixSecs> {
+/// When an ended subscription ceased to unlock items, as far as the origin reported it.
+fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> UnixSecs {
+    let cancelled_at = held.cancelled_at.filter(|_| held.status == SubscriptionStatus::Cancelled);
     let expired_at = held.expires_at.filter(|expires_at| *expires_at <= now);
-    if held.status != SubscriptionStatus::Cancelled {
-        return expired_at;
-    }
     // Without `cancelled_at`, the end of the paid period is closest. The last resort is the purchase.
     let renews_on = held.renews_on.map(|renews_on| renews_on.at);
-    held.cancelled_at.or(expired_at).or(renews_on).or(Some(held.date_added.at))
+    cancelled_at.or(expired_at).or(renews_on).unwrap_or(held.date_added.at)
 }
 
 pub(super) fn pending_test_licenses(

@@ -36,7 +36,7 @@ pub struct ExternalReport {
     pub item_type: String,
     /// The id.
     pub id: String,
-    /// The items that it names, one for each merchant.
+    /// The items that it names, by merchant, the preferred item of each first.
     pub items: Vec<ItemReport>,
 }
 
@@ -72,7 +72,7 @@ pub struct ExternalIdReport {
     pub id: String,
     /// Where the item has it: `external_asset_id` or `content`.
     pub from: &'static str,
-    /// The item of the same merchant that the id names: this one, another one with the same id, or none.
+    /// The item of the same merchant that is found by the id: this one, another one with the same id, or none.
     pub names: Option<i64>,
 }
 

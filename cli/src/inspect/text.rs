@@ -241,7 +241,7 @@ fn external(report: &ExternalReport) -> String {
     let found = match count {
         0 => "names no active item".to_owned(),
         1 => "names one item".to_owned(),
-        _ => format!("names {count} items of as many merchants"),
+        _ => format!("names {count} items, and the first of each merchant is found"),
     };
     line(&mut out, "External", format_args!("{item_type}/{id} {found}"));
     items.iter().for_each(|report| out.push_str(&item(report)));

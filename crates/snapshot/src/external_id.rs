@@ -4,15 +4,17 @@
 //! record lies under [`EntryKey::external_id`](super::key::EntryKey::external_id) in the tree
 //! [`ExternalIds`](super::index::Tree::ExternalIds), so that a look-up costs what any other costs.
 //!
-//! Layout: the count of merchants, then for each, in ascending order: its number, as the difference from the one before,
-//! and the number of its item. Two merchants may use one id; within a merchant the publisher has chosen the item.
+//! Layout: the count of items, then for each, in ascending order of merchant: the number of its merchant, as the difference
+//! from the one before, and its own. Two merchants may use one id, and so may several items of one merchant, such as one
+//! film that is sold in two ways: these are in the publisher's order of preference, and the first is found.
 //!
 //! ```
 //! use admit_snapshot::external_id::{ExternalRecord, Named, encode};
 //!
-//! let record = encode(&[(21, 5101), (22, 6203)]);
+//! let record = encode(&[(21, 5101), (22, 6203), (22, 6100)]);
 //! let record = ExternalRecord::new(&record)?;
 //! assert_eq!(record.of_merchant(22), Some(6203));
+//! assert!(record.all_of_merchant(22).eq([6203, 6100]));
 //! assert_eq!(record.only(), Named::Several);
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
@@ -42,7 +44,7 @@ pub struct ExternalRecord<'a> {
 /// The item that an external id names if no merchant is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// This item.
+    /// This item, the first of the only merchant.
     Item(i64),
     /// Items of several merchants.
     Several,
@@ -67,7 +69,7 @@ impl<'a> ExternalRecord<'a> {
         Ok(list)
     }
 
-    /// Merchant and item of each entry, in ascending order of merchant.
+    /// Merchant and item of each entry, in ascending order of merchant. Items of one merchant are in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = (i64, i64)> + use<'a> {
         let mut cursor = self.cursor;
         let mut merchant_id = 0_i64;
@@ -77,23 +79,34 @@ impl<'a> ExternalRecord<'a> {
         })
     }
 
-    /// The merchant's item of this id.
-    #[must_use]
-    pub fn of_merchant(&self, merchant_id: i64) -> Option<i64> {
-        self.iter().find(|(merchant, _)| *merchant == merchant_id).map(|(_, item_id)| item_id)
+    /// The merchant's items of this id, in order of preference.
+    pub fn all_of_merchant(&self, merchant_id: i64) -> impl Iterator<Item = i64> + use<'a> {
+        self.iter().filter(move |(merchant, _)| *merchant == merchant_id).map(|(_, item_id)| item_id)
     }
 
-    /// The item of this id, if only one merchant uses it.
+    /// The merchant's item of this id: the first, if it has several.
+    #[must_use]
+    pub fn of_merchant(&self, merchant_id: i64) -> Option<i64> {
+        self.all_of_merchant(merchant_id).next()
+    }
+
+    /// The merchant that uses this id, if there is only one.
+    #[must_use]
+    pub fn only_merchant(&self) -> Option<i64> {
+        let (first, _) = self.iter().next()?;
+        self.iter().all(|(merchant, _)| merchant == first).then_some(first)
+    }
+
+    /// The item of this id, if only one merchant uses it: the first, if the merchant has several.
     #[must_use]
     pub fn only(&self) -> Named {
-        match (self.iter().next(), self.count) {
-            (Some((_, item_id)), 1) => Named::Item(item_id),
-            _ => Named::Several,
-        }
+        let only = self.only_merchant().and_then(|merchant| self.of_merchant(merchant));
+        only.map_or(Named::Several, Named::Item)
     }
 }
 
-/// Encodes a record from merchants and their items, in ascending order of merchant.
+/// Encodes a record from merchants and their items, in ascending order of merchant; items of one merchant are in order of
+/// preference.
 #[must_use]
 pub fn encode(items: &[(i64, i64)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + 8 * items.len());
@@ -116,7 +129,7 @@ mod tests {
     /// Pins the layout of published records: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
-        assert_eq!(encode(&[(21, 5101), (22, 3)]), [2, 42, 0xda, 0x4f, 2, 6]);
+        assert_eq!(encode(&[(21, 5101), (22, 3), (22, 2)]), [3, 42, 0xda, 0x4f, 2, 6, 0, 4]);
     }
 
     #[test]
@@ -126,6 +139,9 @@ mod tests {
         assert_eq!((record.only(), record.of_merchant(22)), (Named::Item(5101), None));
         let bytes = encode(&[(21, 5101), (22, 5101)]);
         assert_eq!(ExternalRecord::new(&bytes).unwrap().only(), Named::Several);
+        let bytes = encode(&[(21, 5101), (21, 33)]);
+        let record = ExternalRecord::new(&bytes).unwrap();
+        assert_eq!((record.only(), record.of_merchant(21)), (Named::Item(5101), Some(5101)));
         assert!(ExternalRecord::new(&encode(&[])).is_err());
     }
 
@@ -139,13 +155,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_round_trip(items in btree_map(any::<i64>(), any::<i64>(), 1..9)) {
-            let list: Vec<_> = items.iter().map(|(merchant, item)| (*merchant, *item)).collect();
+        fn records_round_trip(
+            items in btree_map(any::<i64>(), proptest::collection::vec(any::<i64>(), 1..4), 1..9),
+        ) {
+            let each = |(merchant, items): (&i64, &Vec<i64>)| {
+                items.iter().map(|item| (*merchant, *item)).collect::<Vec<_>>()
+            };
+            let list: Vec<_> = items.iter().flat_map(each).collect();
             let bytes = encode(&list);
             let record = ExternalRecord::new(&bytes).unwrap();
-            prop_assert_eq!(record.iter().collect::<Vec<_>>(), list.clone());
-            for (merchant, item) in list {
-                prop_assert_eq!(record.of_merchant(merchant), Some(item));
+            prop_assert_eq!(record.iter().collect::<Vec<_>>(), list);
+            prop_assert_eq!(record.only_merchant().is_some(), items.len() == 1);
+            for (merchant, items) in items {
+                prop_assert_eq!(record.of_merchant(merchant), items.first().copied());
+                prop_assert_eq!(record.all_of_merchant(merchant).collect::<Vec<_>>(), items);
             }
             for len in 0..bytes.len() {
                 prop_assert!(ExternalRecord::new(&bytes[..len]).is_err());

@@ -60,8 +60,12 @@ pub const PACKAGES_MAX: usize = 1_000;
 pub const EXTERNAL_ID_MAX_BYTES: usize = 256;
 
 /// Number of merchants whose items one external id can name. Hosts give an id to one account, so there is one, or a
-/// handful that share a film; a record of this many has some 12 KB.
+/// handful that share a film; a record of this many has some 12 KB, and some 70 KB with all items of each.
 pub const EXTERNAL_ID_MERCHANTS_MAX: usize = 1_000;
+
+/// Number of items of one merchant that one external id can name. A film is sold in two or three ways, each as an item
+/// of its own; a question for a media token decides about each of them, so there are not many more.
+pub const EXTERNAL_ID_ITEMS_MAX: usize = 8;
 
 /// Longest currency and payment method of a purchase. A list of a customer's purchases repeats them. Currencies have 3
 /// letters, names of payment methods some 10.

@@ -7,7 +7,7 @@ use admit::{
     number,
     snapshot::{
         schema::{CustomerLicense, Purchase, RenewStatus, SubscriptionStatus},
-        time::UnixSecs,
+        time::{Timestamp, UnixSecs},
     },
 };
 use rusqlite::{Connection, Params, Row, params};
@@ -43,7 +43,7 @@ pub fn subscriptions(job: &Job<'_>) -> Result<Reply, Refused> {
         let merchant_id = customer.as_ref().map_or(0, |customer| customer.merchant_id);
         let licenses = customer.iter().flat_map(|customer| &customer.licenses);
         let entries: Vec<_> = licenses
-            .map(|license| licence(license, merchant_id, job.now))
+            .filter_map(|license| licence(license, merchant_id, job.now))
             .filter(|entry| {
                 asked.status.is_empty() || entry.get("status").and_then(Value::as_str) == Some(&asked.status)
             })
@@ -270,16 +270,18 @@ impl Bought {
     }
 }
 
-/// A licence in the list of subscriptions. It may unlock several items, so it names none.
-fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Value {
-    let (status, action_type) = match (license.status, license.renew_status) {
+/// A licence in the list of subscriptions; `None` if it has not begun. It may unlock several items, so it names none.
+fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Option<Value> {
+    let at = |moment: Timestamp| moment.resolve(now);
+    let shown = license.status.shown_at(now, license.starts_at.map(at), license.expires_at.map(at))?;
+    let (status, action_type) = match (shown, license.renew_status) {
         (SubscriptionStatus::Cancelled, _) => ("ended", "ended"),
         (_, RenewStatus::Cancel) => ("canceled", "canceled"),
         (SubscriptionStatus::Overdue, _) => ("overdue", "recurrent"),
         (SubscriptionStatus::Active, _) => ("active", "recurrent"),
     };
-    let renews_on = license.renews_on.map(|moment| moment.at.resolve(now));
-    json!({
+    let renews_on = license.renews_on.map(|moment| at(moment.at));
+    Some(json!({
         "subscription_id": license.license_id,
         "cancel_token": "",
         "unsubscribe_url": "",
@@ -295,9 +297,9 @@ fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Value 
         "currency": "",
         "payment_method_name": "",
         "merchant_id": merchant_id,
-        "created_at": license.date_added.at.resolve(now),
-        "updated_at": license.date_added.at.resolve(now),
+        "created_at": at(license.date_added.at),
+        "updated_at": at(license.date_added.at),
         "next_billing_date": renews_on,
         "next_rebill_date": renews_on,
-    })
+    }))
 }

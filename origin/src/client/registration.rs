@@ -69,13 +69,14 @@ pub fn register(job: &mut Job<'_>) -> Result<Answered, Refused> {
     // Before the lock is taken, because hashing takes tens of milliseconds.
     let hash = password::hashed(&password)?;
     let (now, via) = (job.now, job.incoming.via());
-    let mut actor = job.actor(client.merchant_id);
+    let uuid = uuid::Uuid::new_v4().to_string();
+    // The new customer acts. A token that the request carries is another person's, or an earlier one's.
+    let actor = job.anonymous(client.merchant_id, &format!("{}:{uuid}", settings.namespace));
     let _writing = job.shared.lock();
     let transaction = job.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if accounts::by_name(&transaction, client.merchant_id, &username)?.is_some() {
         return Err(Refused::field(name, &format!("The {name} has an account already")));
     }
-    let uuid = uuid::Uuid::new_v4().to_string();
     let customer = Customer {
         namespace: settings.namespace.clone(),
         subject: uuid.clone(),
@@ -86,7 +87,6 @@ pub fn register(job: &mut Job<'_>) -> Result<Answered, Refused> {
         licenses: Vec::new(),
         used_trials: Vec::new(),
     };
-    actor.name = format!("{}:{}", customer.namespace, customer.subject);
     let (customer_key, seq) = customers::insert(&transaction, &customer, &actor, now)?;
     let account = NewAccount {
         merchant_id: client.merchant_id,

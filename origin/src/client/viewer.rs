@@ -5,7 +5,7 @@ use super::Job;
 use crate::{
     db::{
         DbError,
-        accounts::{self, Account, Owner},
+        accounts::{self, Account},
         records,
     },
     wire::{OriginError, Refused},
@@ -35,18 +35,6 @@ impl Job<'_> {
         let account = id.map(|id| accounts::load(self.connection, id)).transpose()?.flatten();
         let account = account.filter(|account| principal.may_act_for(account.merchant_id));
         Ok(account.ok_or(OriginError::NoAccount)?)
-    }
-
-    /// The account of the token's holder, and the key of the customer's row that the account belongs to.
-    ///
-    /// # Errors
-    /// 404 if the holder has no account here, or is one of the merchant's people.
-    pub fn customer_account(&self) -> Result<Account, Refused> {
-        let account = self.account()?;
-        match account.owner {
-            Owner::Customer { .. } => Ok(account),
-            Owner::Merchant { .. } => Err(OriginError::NoAccount.into()),
-        }
     }
 
     /// The customer that the token names, or `None` if the origin has no such customer, or the customer's merchant is not

@@ -38,6 +38,29 @@ fn a_viewer_registers_and_is_signed_in() {
     assert!(trail.contains(&format!("customer:{}", account["id"])), "{trail}");
 }
 
+/// An app may send the token of the viewer before.
+#[test]
+fn a_registration_is_the_new_customers_own_whatever_token_it_carries() {
+    let origin = open_origin();
+    let claims =
+        json!({"sub": "editor", "mid": 2101, "ctx": ["merchant"], "jti": "jti-1", "client_id": "cms"});
+    let other = json!({"sub": "c-1", "jti": "jti-2"});
+    let pool = "https://cognito.dev.admit.example/pool";
+    for (number, token) in [origin.token(claims), origin.token_of(pool, other)].iter().enumerate() {
+        let form =
+            format!("username={number}@example.com&password={REGISTERED}&client_id={CLIENT}&full_name=N");
+        let body = origin.ask("POST", "/accounts").bearer(token).form(&form).send().expect(200).json();
+        let entries = command(&origin, &["audit", "--action", "customer.add", "--json"], "").unwrap();
+        let of_customer = |entry: &Value| entry["object"] == format!("customer:{}", body["account"]["id"]);
+        let entries: Vec<Value> = entries.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let entry = entries.iter().find(|entry| of_customer(entry)).unwrap();
+        let uuid = body["account"]["uuid"].as_str().unwrap();
+        assert_eq!(entry["actor"], format!("vendor:{uuid}"));
+        assert_eq!(entry["issuer"], "https://origin.example", "not that of the token");
+        assert!(entry["client"].is_null() && entry["jti"].is_null(), "{entry}");
+    }
+}
+
 #[test]
 fn a_registration_names_every_wrong_field() {
     let origin = open_origin();

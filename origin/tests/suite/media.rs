@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CUSTOMER, MERCHANT, Origin, Response};
+use crate::support::{CLIENT, CUSTOMER, MERCHANT, Origin, Response};
 
 const FAVORITES: &str = "/v2/accounts/media/favorites";
 const HISTORY: &str = "/v2/accounts/media/watch-history";
@@ -251,6 +251,35 @@ fn a_licence_is_a_subscription() {
         (&json!("active"), &json!("recurrent"))
     );
     assert!(subscription["next_billing_date"].as_i64().unwrap() > origin.now());
+}
+
+/// An importer may leave the status as it was.
+#[test]
+fn a_licence_that_has_ended_or_not_begun_is_not_an_active_subscription() {
+    let origin = Origin::start();
+    let sub = "6fa04b30-448d-48ce-9362-f5f6039d98b4";
+    let token = origin.token(json!({"sub": sub, "client_id": CLIENT}));
+    let ask = |path: &str| origin.ask("GET", path).bearer(&token).send();
+    let (yesterday, tomorrow) = (origin.now() - 86_400, origin.now() + 86_400);
+    for (moment, at, shown, check, license) in [
+        ("expires_at", tomorrow, Some("active"), 200, Some("ACTIVE")),
+        ("expires_at", yesterday, Some("ended"), 402, Some("CANCELLED")),
+        ("starts_at", yesterday, Some("active"), 200, Some("ACTIVE")),
+        ("starts_at", tomorrow, None, 402, None),
+    ] {
+        let sql = "UPDATE customer_licenses
+                   SET license_json = json_set(json_remove(license_json, '$.expires_at', '$.starts_at'), ?1, ?2)
+                   WHERE customer_key = (SELECT key FROM customers WHERE subject = ?3)";
+        let changed = origin.connection().execute(sql, (format!("$.{moment}"), at, sub)).unwrap();
+        assert_eq!(changed, 1);
+        assert_eq!(ask("/items/5101/access").status, check, "{moment}");
+        let licenses = ask("/license").expect(200).json();
+        assert_eq!(licenses["items"][0]["item"]["status"].as_str(), license, "{moment}");
+        let list = ask("/subscriptions").expect(200).json();
+        assert_eq!(list["collection"][0]["status"].as_str(), shown, "{moment}");
+        let active = ask("/subscriptions?status=active").expect(200).json();
+        assert_eq!(active["total"], u8::from(check == 200), "{moment}");
+    }
 }
 
 #[test]

@@ -29,9 +29,10 @@ use crate::{
     entitlement::Reason,
     snapshot::{
         customer::CustomerRecord,
-        external_id::{ExternalRecord, Named},
+        external_id::ExternalRecord,
         index::Tree,
         key::EntryKey,
+        limits::EXTERNAL_ID_ITEMS_MAX,
         object::{FormatError, ObjectName},
         time::UnixSecs,
         version::{Found, ObjectCache, Record, Version},
@@ -210,22 +211,40 @@ impl LookUps<'_> {
         Ok(record)
     }
 
-    /// The item of the viewer's merchant whose media `media_id` names. A viewer of whom the merchant is not known gets
-    /// the only item with that media; the decision tells whether the viewer may play it.
-    fn media_item(&mut self, principal: &Principal, query: &str) -> Result<Option<i64>, ReadError> {
+    /// The item of the viewer's merchant whose media `media_id` names. Of several, such as a film that is sold in two
+    /// ways, it is the first that the viewer may play now, and else the first. A viewer of whom the merchant is not known
+    /// gets one of the only merchant with that media; the decision tells whether the viewer may play it.
+    fn media_item(
+        &mut self,
+        principal: &Principal,
+        query: &str,
+        now: UnixSecs,
+    ) -> Result<Option<i64>, ReadError> {
         let Some(media_id) = playback::media_id(query) else { return Ok(None) };
         let customer = self.ask(Tree::Customers, principal.customer_key)?;
         let Some(named) = self.external(MEDIA_TOKEN_ITEM_TYPE, &media_id)? else { return Ok(None) };
         let named = ExternalRecord::new(named.bytes())?;
         let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
         let merchant = customer.map(|customer| customer.merchant_id).or(principal.merchant_id);
-        Ok(match merchant {
-            Some(merchant) => named.of_merchant(merchant),
-            None => match named.only() {
-                Named::Item(item_id) => Some(item_id),
-                Named::Several => None,
-            },
-        })
+        let Some(merchant) = merchant.or_else(|| named.only_merchant()) else { return Ok(None) };
+        let first = named.of_merchant(merchant);
+        // With one item there is nothing to choose: it is decided when it is answered.
+        if named.all_of_merchant(merchant).nth(1).is_none() {
+            return Ok(first);
+        }
+        let items = || named.all_of_merchant(merchant).take(EXTERNAL_ID_ITEMS_MAX);
+        for (place, item_id) in items().enumerate() {
+            // The others are asked for together, so that those that are not in memory are loaded at once.
+            if place == 1 {
+                for other in items().skip(1) {
+                    self.ask(Tree::Items, self.item_key(other))?;
+                }
+            }
+            if answers::grant(self, principal, item_id, now)?.is_some() {
+                return Ok(Some(item_id));
+            }
+        }
+        Ok(first)
     }
 
     fn item(&mut self, id: i64) -> Result<Option<Record>, ReadError> {
@@ -352,7 +371,7 @@ impl Read {
                     None if !source.version.index.has_external_ids() => {
                         return Ok(Reply::error(unavailable(), ServiceReason::NoExternalIds.code()));
                     }
-                    None => look_ups.media_item(&token.principal, request.query)?,
+                    None => look_ups.media_item(&token.principal, request.query, now)?,
                     known => known,
                 };
                 let Some(id) = id else {

@@ -7,8 +7,12 @@ use serde_json::{Value, json};
 
 use crate::faults::{
     edge::{Business, Edge, START, token, viewer},
+    origin::{Pair, customer},
     playback::{entries, json_of},
 };
+
+const SECRET: &str = "a secret of thirty-two bytes or more";
+const FILM: &str = "/v2/items/jw-media/token?media_id=film";
 
 const MERCHANTS: [&str; 2] = ["11a7ed90-65d3-4ee2-9d91-000000000007", "11a7ed90-65d3-4ee2-9d91-000000000008"];
 
@@ -37,6 +41,10 @@ fn business() -> Business {
         item(9, 7, "gone", json!(null)),
         customer,
     ];
+    published(&lines)
+}
+
+fn published(lines: &[Value]) -> Business {
     let text: Vec<_> = lines.iter().map(Value::to_string).collect();
     let built = build_ndjson(text.join("\n").as_bytes(), START).unwrap();
     Business { head: built.head(1, START), objects: built.objects }
@@ -44,8 +52,7 @@ fn business() -> Business {
 
 fn edge(business: &Business) -> Edge {
     let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
-    let secret = "a secret of thirty-two bytes or more";
-    let edge = Edge::configured(platform, &[("PLAYBACK", &entries(7, &json!({}))), ("MEDIA", secret)]);
+    let edge = Edge::configured(platform, &[("PLAYBACK", &entries(7, &json!({}))), ("MEDIA", SECRET)]);
     business.publish(edge.platform());
     edge
 }
@@ -96,6 +103,58 @@ fn media_that_two_merchants_share_is_that_of_the_viewers_merchant() {
     assert_eq!(ask("alone", &viewer()), 404, "another merchant's");
     let stranger = token(&json!({"sub": "stranger"}));
     assert_eq!([ask("alone", &stranger), ask("shared", &stranger)], [402, 404]);
+}
+
+/// One film that is sold in three ways, as the items 10, 20 and 30, and what viewers hold of it.
+fn film_sold_in_three_ways() -> Business {
+    let media = |id| item(id, 7, "film", json!(null));
+    let holder = |subject: &str, id: i64, items: &[i64]| {
+        let access = |item: &i64| json!({"id": 100 * id + item, "item_id": item, "created_at": 1, "expires_at": START + 500});
+        json!({
+            "type": "customer", "namespace": "v", "subject": subject, "id": id, "uuid": uuid_of(id),
+            "merchant_id": 7, "accesses": items.iter().map(access).collect::<Vec<_>>(),
+        })
+    };
+    published(&[
+        json!({"type": "merchant", "id": 7, "uuid": MERCHANTS[0]}),
+        media(10),
+        media(20),
+        media(30),
+        item(5, 7, "other", json!(null)),
+        holder("rents", 1, &[10]),
+        holder("subscribes", 2, &[30, 5]),
+        holder("both", 3, &[10, 20]),
+        holder("neither", 4, &[5]),
+    ])
+}
+
+#[test]
+fn a_media_token_is_signed_for_the_first_item_that_the_viewer_may_play() {
+    let edge = edge(&film_sold_in_three_ways());
+    for (subject, status) in
+        [("rents", 200), ("subscribes", 200), ("both", 200), ("neither", 402), ("stranger", 402)]
+    {
+        assert_eq!(edge.get(FILM, &customer(subject)).status, status, "{subject}");
+    }
+    // The item that is found by the id alone is the first.
+    assert_eq!(json_of(&edge.get("/items/assets/external/jw_asset/film", ""))["id"], 10);
+}
+
+/// A denial costs one question, however many items have the media.
+#[test]
+fn a_denied_media_token_is_confirmed_for_the_first_item() {
+    let pair = Pair::without_snapshot(&[("PLAYBACK", &entries(7, &json!({}))), ("MEDIA", SECRET)]);
+    film_sold_in_three_ways().publish(pair.edge.platform());
+    assert_eq!((pair.edge.get(FILM, &customer("neither")).status, pair.asked()), (402, 1));
+    assert_eq!(pair.origin().seen().pop().unwrap().url, "https://origin.example/api/items/10/access");
+    assert_eq!((pair.edge.get(FILM, &customer("subscribes")).status, pair.asked()), (200, 1));
+    pair.bought("neither", 10);
+    let reply = pair.edge.get(FILM, &customer("neither"));
+    assert_eq!((reply.status, reply.reason.as_ref()), (200, "origin"), "{:?}", reply.detail);
+}
+
+fn uuid_of(id: i64) -> String {
+    format!("11a7ed90-65d3-4ee2-9d91-0000000001{id:02}")
 }
 
 /// A snapshot of an earlier format does not know: that is no reason to say that there is no such item.

@@ -38,6 +38,9 @@ fn items_are_shown_with_their_external_ids_and_found_by_them() {
         assert!(shown.contains(line), "{line}: {shown}");
     }
     assert!(text(&["--item", "34"]).contains("its content: leads to item 33\n"));
+    let shown = subject.json(&["inspect", "--external", "brightcove_asset/6301"]);
+    let items = shown["external"]["items"].as_array().unwrap().iter().map(|item| &item["id"]);
+    assert_eq!(items.collect::<Vec<_>>(), [33, 34], "the preferred one first");
     assert!(text(&["--item", "35"]).contains("Item       35 is not in the snapshot\n"));
     assert!(text(&["--external", "jw_asset/6301"]).contains("jw_asset/6301 names no active item\n"));
     let from = ["inspect", "--from", subject.service.url.as_str()];

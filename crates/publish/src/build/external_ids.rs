@@ -1,11 +1,13 @@
-//! The external ids of a catalogue: which item each of them names.
+//! The external ids of a catalogue: which items each of them names.
 //!
 //! An item is found by its `external_asset_id`, and by the media id in its content
 //! ([`media`](admit_snapshot::media)). Inactive items have none, so an item that was replaced leaves its id to the next.
 //!
 //! Two items of one merchant and type may use one id. Two equal `external_asset_id` are an error, because the origin
-//! says that both are right. An `external_asset_id` comes before a media id. Of two items with the same media, such as
-//! one film that is sold in two ways, the one with the lowest number is found. Both cases are warnings.
+//! says that both are right. Two items may have the same media, such as one film that is sold in two ways, and the id
+//! names both: an `external_asset_id` comes before a media id, then the lowest number. The first is found; a media token
+//! is signed for the first that the viewer may play. An id names [`EXTERNAL_ID_ITEMS_MAX`] items of a merchant, and a
+//! warning tells of each other one.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use admit_snapshot::{
     external_id,
     item::ItemRecord,
     key::{EntryKey, ItemSalt},
-    limits::EXTERNAL_ID_MERCHANTS_MAX,
+    limits::{EXTERNAL_ID_ITEMS_MAX, EXTERNAL_ID_MERCHANTS_MAX},
     media::{Media, media_id},
     object::FormatError,
     schema::Item,
@@ -60,12 +62,10 @@ impl Use {
 /// Two items of one merchant and type that use one external id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// The item that the id names.
+    /// The item that is found by the id.
     pub found: i64,
-    /// The item that it does not name.
+    /// The item that is not.
     pub other: i64,
-    /// Whether both have it as their `external_asset_id`.
-    pub are_declared: bool,
 }
 
 /// Every use of an external id.
@@ -148,17 +148,20 @@ impl ExternalIds {
         self.uses.chunk_by(Use::is_of_same_merchant).flat_map(|uses| {
             // The first is found; all others are not.
             uses.first().into_iter().flat_map(|found| {
-                uses.iter().skip(1).map(|other| Shared {
-                    found: found.item_id,
-                    other: other.item_id,
-                    are_declared: (found.origin, other.origin) == (Origin::Declared, Origin::Declared),
-                })
+                uses.iter().skip(1).map(|other| Shared { found: found.item_id, other: other.item_id })
             })
         })
     }
 
-    /// Merchants and items that each id names, in ascending order of merchant. An id that more than
-    /// [`EXTERNAL_ID_MERCHANTS_MAX`] merchants use names the items of the first of them.
+    /// The items whose media id does not name them, because it names [`EXTERNAL_ID_ITEMS_MAX`] others of their merchant.
+    pub fn left_out(&self) -> impl Iterator<Item = i64> + use<'_> {
+        let uses = self.uses.chunk_by(Use::is_of_same_merchant);
+        let others = uses.flat_map(|uses| uses.iter().skip(EXTERNAL_ID_ITEMS_MAX));
+        others.filter(|it| it.origin == Origin::Media).map(|it| it.item_id)
+    }
+
+    /// Merchants and items that each id names, in ascending order of merchant, the preferred item of each first. An id
+    /// that more than [`EXTERNAL_ID_MERCHANTS_MAX`] merchants use names the items of the first of them.
     #[must_use]
     pub fn named(mut self) -> BTreeMap<EntryKey, Vec<(i64, i64)>> {
         self.uses.sort_unstable();
@@ -175,8 +178,9 @@ impl ExternalIds {
         let of_id = |uses: &[Use]| {
             let items = uses
                 .chunk_by(Use::is_of_same_merchant)
-                .filter_map(|uses| uses.first().map(|it| (it.merchant_id, it.item_id)))
                 .take(EXTERNAL_ID_MERCHANTS_MAX)
+                .flat_map(|uses| uses.iter().take(EXTERNAL_ID_ITEMS_MAX))
+                .map(|it| (it.merchant_id, it.item_id))
                 .collect();
             Some((uses.first()?.key, items))
         };
@@ -251,18 +255,33 @@ mod tests {
     }
 
     #[test]
-    fn of_two_items_one_is_found() {
+    fn of_two_items_the_preferred_is_first() {
         for (items, found, are_declared) in [
             ([media(2, 21, "a"), media(1, 21, "a")], 1, false),
             ([media(1, 21, "a"), declared(2, 21, "a")], 2, false),
             ([declared(2, 21, "a"), declared(1, 21, "a")], 1, true),
         ] {
             let catalogue = catalogue(&items);
-            assert_eq!(named(&catalogue, "jw_asset", "a"), Some(vec![(21, found)]));
+            let other = 3 - found;
+            assert_eq!(named(&catalogue, "jw_asset", "a"), Some(vec![(21, found), (21, other)]));
             let shared: Vec<_> = ExternalIds::of(&catalogue).shared().collect();
-            assert_eq!(shared, [Shared { found, other: 3 - found, are_declared }]);
+            assert_eq!(shared, [Shared { found, other }]);
             assert_eq!(ExternalIds::declared(&catalogue).shared().count(), usize::from(are_declared));
+            assert_eq!(ExternalIds::of(&catalogue).left_out().count(), 0);
         }
+    }
+
+    /// A question for a media token decides about each of them.
+    #[test]
+    fn an_id_names_eight_items_of_a_merchant() {
+        let mut items: Vec<_> = (1..=10).map(|id| media(id, 21, "a")).collect();
+        items.extend([declared(11, 21, "a"), media(12, 22, "a")]);
+        let catalogue = catalogue(&items);
+        let mut expected = vec![(21, 11)];
+        expected.extend((1..=7).map(|id| (21, id)));
+        expected.push((22, 12));
+        assert_eq!(named(&catalogue, "jw_asset", "a"), Some(expected));
+        assert_eq!(ExternalIds::of(&catalogue).left_out().collect::<Vec<_>>(), [8, 9, 10]);
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Published {
         self.find(Tree::Items, self.version.index.item_key(id))
     }
 
-    /// Merchants and items that an external id names, in ascending order of merchant. `None` if the version does not know
+    /// Merchants and items that an external id names, in ascending order of merchant, the preferred item of each first. `None` if the version does not know
     /// external ids: it has format 1 or 2.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::{
 
 use admit_snapshot::{
     external_id::is_external_id,
-    limits::EXTERNAL_ID_MAX_BYTES,
+    limits::{EXTERNAL_ID_ITEMS_MAX, EXTERNAL_ID_MAX_BYTES},
     schema::{AccessFee, App, GeoRestriction, Item, License},
 };
 
@@ -76,10 +76,11 @@ impl Catalogue {
 
     /// Warns of harmless oddities in the catalogue.
     pub(crate) fn warn(&self, problems: &mut Problems) {
-        for Shared { found, other, are_declared } in ExternalIds::of(self).shared() {
-            // Two that are declared are an error, which `findings` reports.
-            if let Some(Located { value: item, at }) = self.items.get(&other).filter(|_| !are_declared) {
-                let message = format!("item {found} is found by an id that item {} shares with it", item.id);
+        for id in ExternalIds::of(self).left_out() {
+            if let Some(Located { at, .. }) = self.items.get(&id) {
+                let message = format!(
+                    "item {id} is not found by its media id, which {EXTERNAL_ID_ITEMS_MAX} other items of the merchant have"
+                );
                 problems.warn(at, Problem::new("content", message));
             }
         }

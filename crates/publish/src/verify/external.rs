@@ -89,11 +89,15 @@ impl Crosscheck {
         let Seen { active, uses, named } = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         let wanted = uses.named();
         let mut problems = Vec::new();
-        let of_id = |ids: &BTreeMap<EntryKey, Vec<(i64, i64)>>, key: &EntryKey| -> BTreeSet<(i64, i64)> {
-            ids.get(key).into_iter().flatten().copied().collect()
-        };
+        let set = |items: &[(i64, i64)]| items.iter().copied().collect::<BTreeSet<_>>();
         for key in named.keys().chain(wanted.keys().filter(|key| !named.contains_key(key))) {
-            let (named, wanted) = (of_id(&named, key), of_id(&wanted, key));
+            let of_id = |ids: &BTreeMap<_, Vec<_>>| ids.get(key).cloned().unwrap_or_default();
+            let (in_order, preferred) = (of_id(&named), of_id(&wanted));
+            let (named, wanted) = (set(&in_order), set(&preferred));
+            if named == wanted && in_order != preferred {
+                let what = "its items are not in order of preference".to_owned();
+                problems.push((Tree::ExternalIds, *key, what));
+            }
             for (merchant_id, item_id) in named.difference(&wanted) {
                 let what = if active.contains(item_id) {
                     format!("it names item {item_id} of merchant {merchant_id}, which does not have this id")
@@ -166,6 +170,18 @@ mod tests {
                 "one of its external ids does not lead to it"
             ]
         );
+    }
+
+    #[test]
+    fn items_that_share_an_id_are_all_named_and_in_order() {
+        let items = || vec![item(33, true, "film"), item(34, true, "film")];
+        let both = |first, second| {
+            let record = external_id::encode(&[(21, first), (21, second)]);
+            vec![(EntryKey::external_id(SALT, "jw_asset", "film"), record)]
+        };
+        assert_eq!(problems(items(), both(33, 34)), [""; 0]);
+        assert_eq!(problems(items(), both(34, 33)), ["its items are not in order of preference"]);
+        assert_eq!(problems(items(), vec![id("film", 33)]), ["one of its external ids does not lead to it"]);
     }
 
     #[test]

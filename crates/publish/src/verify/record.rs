@@ -1,5 +1,7 @@
 //! Checks a table: the order of its keys, their shard, and every record.
 
+use std::collections::BTreeSet;
+
 use admit_snapshot::{
     customer::{CustomerRecord, NewCustomer},
     directory::Directory,
@@ -7,6 +9,7 @@ use admit_snapshot::{
     index::Tree,
     item::{ItemRecord, NewItem},
     key::{EntryKey, ItemSalt},
+    limits::EXTERNAL_ID_ITEMS_MAX,
     object::FormatError,
     table::{Entry, Table},
 };
@@ -147,8 +150,18 @@ fn check_item(
 fn check_external_id(record: &[u8], directory: Option<&Directory>) -> Result<Vec<String>, FormatError> {
     let items: Vec<_> = ExternalRecord::new(record)?.iter().collect();
     let mut problems = Vec::new();
-    if external_id::encode(&items) != record || !items.is_sorted_by(|(left, _), (right, _)| left < right) {
+    let mut seen = BTreeSet::new();
+    let is_sorted = items.is_sorted_by_key(|(merchant, _)| *merchant);
+    if external_id::encode(&items) != record || !is_sorted || !items.iter().all(|item| seen.insert(*item)) {
         problems.push(NOT_CANONICAL.to_owned());
+    }
+    for of_merchant in items.chunk_by(|(left, _), (right, _)| left == right) {
+        if of_merchant.len() > EXTERNAL_ID_ITEMS_MAX {
+            problems.push(format!(
+                "it names {} items of one merchant, and edges read {EXTERNAL_ID_ITEMS_MAX}",
+                of_merchant.len()
+            ));
+        }
     }
     for (merchant_id, _) in items {
         check_merchant(merchant_id, directory, &mut problems);
@@ -273,7 +286,11 @@ mod tests {
         let check = |record| check(&[(EntryKey([1; 16]), record)], Tree::ExternalIds, None).join("; ");
         assert_eq!(check(external_id::encode(&[(21, 33)])), "");
         assert_eq!(check(external_id::encode(&[(22, 33)])), "the directory has no merchant 22");
-        assert_eq!(check(external_id::encode(&[(21, 33), (21, 34)])), NOT_CANONICAL);
+        assert_eq!(check(external_id::encode(&[(21, 34), (21, 33)])), "", "in order of preference");
+        assert_eq!(check(external_id::encode(&[(21, 33), (21, 33)])), NOT_CANONICAL);
+        assert!(check(external_id::encode(&[(22, 33), (21, 33)])).starts_with(NOT_CANONICAL));
+        let nine: Vec<_> = (1..=9).map(|item| (21, item)).collect();
+        assert_eq!(check(external_id::encode(&nine)), "it names 9 items of one merchant, and edges read 8");
         assert_eq!(check([external_id::encode(&[(21, 33)]), vec![0]].concat()), NOT_CANONICAL);
         assert!(check(vec![0]).contains("invalid value: external id"));
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 use super::json;
 use super::read;
-use crate::time::{Timestamp, ZonedTime};
+use crate::time::{Timestamp, UnixSecs, ZonedTime};
 
 /// A customer, identified by an issuer's tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,6 +161,23 @@ pub enum SubscriptionStatus {
     Overdue,
     /// Unlocks nothing. Listed for 12 months.
     Cancelled,
+}
+
+impl SubscriptionStatus {
+    /// The status of a subscription as clients see it at `now`: a subscription that has ended is cancelled, whatever
+    /// the origin last reported, because clients take the others for access. `None` if it has not begun.
+    #[must_use]
+    pub fn shown_at(
+        self,
+        now: UnixSecs,
+        starts_at: Option<UnixSecs>,
+        expires_at: Option<UnixSecs>,
+    ) -> Option<Self> {
+        if self == Self::Cancelled || expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Some(Self::Cancelled);
+        }
+        starts_at.is_none_or(|starts_at| starts_at <= now).then_some(self)
+    }
 }
 
 /// Whether a subscription will be renewed.

@@ -244,11 +244,12 @@ impl Follower {
     }
 
     /// Deltas that are replaced every few seconds would fill the store. The objects of a compaction are in use although
-    /// no head reaches them yet.
+    /// no head reaches them yet: while it writes them, and after that until a head names them.
     const fn is_garbage_due(&self, now: Moment) -> bool {
         let every = self.rhythm.gc_every;
         let since = now.elapsed.saturating_sub(self.collected_at);
-        !every.is_zero() && !self.is_compacting && since.as_nanos() >= every.as_nanos()
+        let is_idle = !self.is_compacting && !self.is_base_due;
+        !every.is_zero() && is_idle && since.as_nanos() >= every.as_nanos()
     }
 
     fn collected(&mut self, collected: Result<(usize, usize), Failure>, now: Moment) -> Request {

@@ -58,7 +58,7 @@ struct World<'a> {
     /// Which changes the shards of an index have, and which a delta has.
     shards: BTreeMap<Digest, Vec<u64>>,
     deltas: BTreeMap<Digest, Vec<u64>>,
-    /// The indexes whose shards another publisher has deleted.
+    /// The indexes whose shards a collection has deleted, of this publisher or of another one.
     deleted: BTreeSet<Digest>,
     /// The driver's content: the index of the shards, and the changes beside them.
     index: Digest,
@@ -250,11 +250,25 @@ impl<'a> World<'a> {
         if !std::mem::take(&mut self.has_lapsed) {
             return Ok(Hold::Unbroken);
         }
-        // Another publisher has collected what no head reaches.
+        // Another publisher has collected garbage.
+        self.delete_unreached();
+        Ok(Hold::TakenAgain)
+    }
+
+    /// Deletes the shards that no head reaches. A collection marks them first, and this model leaves out the grace.
+    fn delete_unreached(&mut self) {
         if self.put_index != Some(self.index) {
             self.deleted.insert(self.index);
         }
-        Ok(Hold::TakenAgain)
+    }
+
+    fn collect(&mut self) -> Result<(usize, usize), Failure> {
+        assert!(self.compaction.is_none(), "garbage is collected while a compaction writes shards");
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        self.delete_unreached();
+        Ok((1, 2))
     }
 
     fn compact(&mut self) -> Result<Shards, Failure> {
@@ -407,7 +421,7 @@ fn live(luck: &[u8]) -> BTreeMap<&'static str, usize> {
             }
             Request::CollectGarbage => {
                 note("collect");
-                Event::Collected(world.trouble().map_or(Ok((1, 2)), Err))
+                Event::Collected(world.collect())
             }
             Request::Look => Event::Looked(world.look()),
             Request::Reach(head) => Event::Reached(head.named().collect()),
