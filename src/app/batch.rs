@@ -18,7 +18,6 @@ use super::{
 use crate::{
     api::{
         checks,
-        error::ApiError,
         reply::{Caching, Reply, Request},
         viewer::Network,
     },
@@ -203,7 +202,11 @@ impl Checks {
                         address: Network::of(ip_address),
                         published: self.rulings.published,
                         insists,
-                        otherwise: single(ruling),
+                        // Only its status counts: whether it is a denial that is confirmed.
+                        otherwise: Reply {
+                            status: ruling.status(),
+                            ..Reply::ok(String::new(), Caching::Private)
+                        },
                     };
                     questions.push((position, question));
                 } else {
@@ -299,13 +302,3 @@ impl Tally {
 
 /// Why an answer is not confirmed, for the log, if the other items of the question were asked about.
 const BEYOND: &str = "the questions for one answer are used up";
-
-/// The single check's answer, as far as the rules of confirmations go by it.
-fn single(ruling: Ruling) -> Reply {
-    match ruling.status() {
-        200 => Reply::ok(String::new(), Caching::Private),
-        402 => Reply::error(ApiError::NoAccess, ruling.code()),
-        404 => Reply::error(ApiError::ItemNotFound, ruling.code()),
-        _ => Reply::error(unavailable(), ruling.code()),
-    }
-}

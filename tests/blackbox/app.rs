@@ -57,6 +57,8 @@ fn many_questions_at_once() {
     let service = service();
     let published = catalogue::publish(&service, 1);
     println!("{} requests", many::run(&service, &published));
+    let (service, origin) = with_origin();
+    many::confirmed(&service, &origin);
 }
 
 #[test]

@@ -7,9 +7,11 @@ use crate::{
     catalogue::Published,
     check::{Pages, error_body, problems},
     oracle::{Check, Oracle},
+    origin::Origin,
     personas,
     subject::Subject,
     wire::{Answer, Wire},
+    writes::customer,
 };
 
 const BAD_ITEMS: &str = "The items must be 1 to 200 positive integers, separated by commas";
@@ -52,6 +54,34 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     run.sent
 }
 
+/// With an origin: eight questions at the same time, and what they bring is in the answer.
+pub fn confirmed(subject: &dyn Subject, origin: &Origin) {
+    let mut run = Run { subject, sent: 0 };
+    let token = customer(subject, "buyer-of-many");
+    origin.grant("buyer-of-many", 5_103);
+    origin.grant("buyer-of-many", 5_112);
+    let ids: Vec<i64> = (5_101..=5_112).collect();
+    origin.take_seen();
+    let answer = run.send(&Wire::get(&target(&ids)).bearer(&token));
+    let entry = |id: &i64| match id {
+        5_103 => json!({"id": id, "access": true, "expires_at": 4_000_000_000_i64}),
+        // 5112 is beyond the questions.
+        _ => json!({"id": id, "access": false, "code": 402}),
+    };
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"items": ids.iter().map(entry).collect::<Vec<_>>()}))
+    );
+    let mut asked: Vec<_> = origin.take_seen().into_iter().map(|seen| seen.target).collect();
+    asked.sort();
+    assert_eq!(asked, (5_101..=5_108).map(|id| format!("/items/{id}/access")).collect::<Vec<_>>());
+    let single = run.send(&Wire::get("/items/5112/access").bearer(&token));
+    assert_eq!(single.status, 200, "{}", single.text());
+    let answer = run.send(&Wire::get(&target(&[5_112, 5_103])).bearer(&token)).json();
+    assert!(answer["items"].as_array().unwrap().iter().all(|entry| entry["access"] == true), "{answer}");
+    assert_eq!(origin.take_seen().len(), 1, "remembered");
+}
+
 /// Every sample viewer asks for every item at once.
 fn every_viewer(run: &mut Run<'_>, published: &Published) {
     let ids: Vec<i64> = published.lines.items.keys().copied().chain([5_999]).collect();
@@ -74,10 +104,8 @@ fn every_viewer(run: &mut Run<'_>, published: &Published) {
         };
         let expected: Vec<_> = ids.iter().map(entry).collect();
         for entry in &expected {
-            seen[["200", "402", "404"]
-                .iter()
-                .position(|it| *it == entry["code"].to_string())
-                .unwrap_or(0)] += 1;
+            let kind = ["", "402", "404"].iter().position(|code| entry["code"].to_string() == **code);
+            seen[kind.unwrap_or(0)] += 1;
         }
         assert_eq!(answer.json(), json!({ "items": expected }), "{}", persona.name);
         // The single checks say the same.

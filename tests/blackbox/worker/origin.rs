@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use crate::{
-    catalogue, configured,
+    catalogue, configured, many,
     misbehaving_origin::{MisbehavingOrigin, Mode},
     rights,
     subject::Subject as _,
@@ -127,6 +127,13 @@ fn smuggling(pair: &Pair) {
 fn a_hundred_buyers_in_a_row() {
     let pair = Pair::start(&[]);
     writes::buyers(&pair.worker, &pair.origin.origin);
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn many_questions_at_once() {
+    let pair = Pair::start(&[]);
+    many::confirmed(&pair.worker, &pair.origin.origin);
 }
 
 /// For each fault: the answer to a write without a key, and how often it is done; the status of a write with
