@@ -108,6 +108,14 @@ pub const CURSOR_MAX_BYTES: usize = 1024;
 /// tree, and the members of a package.
 pub const LOAD_ROUNDS_MAX: usize = 8;
 
+/// Number of objects that a request which needs many loads at the same time: 2 MiB of shards. A Worker has six
+/// connections; further objects would wait for them.
+pub const LOADS_AT_ONCE: usize = 32;
+
+/// Number of objects being loaded from which on such requests load no more: 16 MiB of shards. Requests that need few are
+/// not bound by it, so that a flood of long questions keeps no check waiting.
+pub const LOADS_OF_MANY_MAX: usize = 256;
+
 /// Longest part of a path in a log line. The longest valid path has 84 bytes; a client can send 16 KiB.
 pub const LOGGED_PATH_MAX_BYTES: usize = 128;
 

@@ -82,6 +82,8 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub upstream: &'a UpstreamTraffic,
     pub request: &'a Request<'a>,
     pub now_ms: u64,
+    /// Whether nothing more is loaded: an answer that can do without some records does without the missing ones.
+    pub is_last: bool,
 }
 
 pub(super) type Attempted<T, P> = Result<T, Stop<<P as Platform>::Verifier>>;

@@ -104,7 +104,7 @@ impl<P: Platform> Attempt<'_, P> {
             let is_unreadable = pass.missing.iter().any(|name| objects.is_unreadable(*name, now));
             // As for a single check, a version with an object that cannot be read leaves the answer to the one before.
             if pass.corrupt.is_none() && !is_unreadable {
-                if !pass.missing.is_empty() {
+                if !pass.missing.is_empty() && !self.is_last {
                     return Err(Missing::Objects(pass.missing));
                 }
                 chosen = Some((version, pass));
@@ -116,7 +116,7 @@ impl<P: Platform> Attempt<'_, P> {
             rulings.each.resize(item_ids.len(), Ruling::Unreadable);
             return Ok(rulings);
         };
-        let is_loadable = |name: &_| !snapshots.objects.is_unreadable(*name, now);
+        let is_loadable = |name: &_| !self.is_last && !snapshots.objects.is_unreadable(*name, now);
         let missing: Vec<_> = pass.missing.into_iter().filter(is_loadable).collect();
         if !missing.is_empty() {
             return Err(Missing::Objects(missing));

@@ -285,10 +285,11 @@ impl<P: Platform> App<P> {
     ) -> Result<Next, Reply> {
         let supply = self.supply();
         let mut loads = 0;
+        let mut is_last = false;
         loop {
             let missing = match next {
                 Ok(next) => return Ok(next),
-                Err(_) if loads >= LOAD_ROUNDS_MAX => {
+                Err(_) if is_last || loads >= LOAD_ROUNDS_MAX => {
                     return Err(Reply::error(unavailable(), ServiceReason::LoadRounds.code()));
                 }
                 Err(Missing::KeysElsewhere) if !patience.may_wait() => {
@@ -298,15 +299,32 @@ impl<P: Platform> App<P> {
                 }
                 Err(missing) => missing,
             };
-            match supply.load(missing, plan.is_check(), patience.may_wait()).await {
+            match supply.load(missing, plan, patience.may_wait()).await {
                 Load::Done => loads += 1,
-                Load::Elsewhere => patience.wait(&self.platform).await,
+                Load::Elsewhere(object) if patience.may_wait() => loop {
+                    patience.wait(&self.platform).await;
+                    let is_loading = |name| self.library.read().objects.is_loading(name, self.now());
+                    if !patience.may_wait() || !object.is_some_and(is_loading) {
+                        break;
+                    }
+                },
+                Load::Elsewhere(_) => is_last = true,
             }
-            next = self.attempt(plan, request);
+            is_last |= loads >= LOAD_ROUNDS_MAX && plan.is_many();
+            next = self.attempt_at(plan, request, is_last);
         }
     }
 
     fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
+        self.attempt_at(plan, request, false)
+    }
+
+    fn attempt_at(
+        &self,
+        plan: &Plan,
+        request: &Request<'_>,
+        is_last: bool,
+    ) -> Result<Next, Missing<P::Verifier>> {
         let attempt = Attempt {
             platform: &self.platform,
             config: &self.config,
@@ -315,6 +333,7 @@ impl<P: Platform> App<P> {
             upstream: &self.upstream,
             request,
             now_ms: self.platform.now_ms(),
+            is_last,
         };
         attempt.run(plan)
     }

@@ -168,6 +168,11 @@ impl Plan {
         matches!(self, Self::Read(ReadPlan::Public(Ok(_))))
     }
 
+    /// Whether its answer needs many records, and has room to say which of them it does without.
+    pub const fn is_many(&self) -> bool {
+        matches!(self, Self::Checks)
+    }
+
     /// Whether its answer needs both a token and the snapshot.
     pub const fn is_check(&self) -> bool {
         matches!(

@@ -7,7 +7,7 @@ use crate::{
     catalogue::Published,
     configured, holdings,
     in_process::InProcess,
-    issuers,
+    issuers, many,
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
@@ -57,6 +57,13 @@ fn questions_in_the_form_of_authzen() {
 #[test]
 fn what_a_viewer_holds() {
     println!("{} requests", holdings::run(&InProcess::new(&holdings::variables()).unwrap()));
+}
+
+#[test]
+fn many_questions_at_once() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", many::run(&service, &published));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod holdings;
 mod in_process;
 mod issuers;
 mod leases;
+mod many;
 mod matrix;
 mod misbehaving_origin;
 mod oracle;

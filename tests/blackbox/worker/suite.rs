@@ -6,7 +6,7 @@ use crate::{
     authzen, cases, catalogue,
     catalogue::Published,
     check::error_body,
-    configured, holdings, issuers,
+    configured, holdings, issuers, many,
     matrix::Matrix,
     oracle::Oracle,
     publishing, repeated, routes,
@@ -50,6 +50,13 @@ fn questions_in_the_form_of_authzen() {
 fn what_a_viewer_holds() {
     let worker = Workerd::start(&holdings::variables());
     println!("{} requests", holdings::run(&worker));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn many_questions_at_once() {
+    let (worker, published) = published();
+    println!("{} requests", many::run(&worker, &published));
 }
 
 #[test]
