@@ -167,7 +167,13 @@ impl Version {
         objects: &mut ObjectCache,
     ) -> Result<Walked, FormatError> {
         let bits = self.index.shard_bits(tree);
-        let (first, count) = (after.map_or(0, |key| key.shard(bits)), self.index.shard_count(tree));
+        // The shard of the next key: the one of `after` may have no further ones.
+        let from = match after {
+            Some(EntryKey(after)) => u128::from_be_bytes(after).checked_add(1),
+            None => Some(0),
+        };
+        let Some(from) = from else { return Ok(Walked::Records(Vec::new(), None)) };
+        let (first, count) = (EntryKey(from.to_be_bytes()).shard(bits), self.index.shard_count(tree));
         let end = count.min(first.saturating_add(shards_max));
         let (mut shards, mut missing) = (Vec::new(), Vec::new());
         for number in first..end {
@@ -375,6 +381,69 @@ mod tests {
             Some(b"new".to_vec())
         );
         assert_eq!(bytes(version.look_up(Tree::Customers, OTHER, &mut objects).unwrap()), None);
+    }
+
+    /// The first bytes of the records of a walk, page by page.
+    fn walked(version: &Version, shards_max: usize, objects: &mut ObjectCache) -> Vec<Vec<Vec<u8>>> {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let Walked::Records(records, next) =
+                version.walk(Tree::Customers, after, shards_max, objects).unwrap()
+            else {
+                panic!("everything is loaded")
+            };
+            assert!(records.is_sorted_by_key(|(key, _)| *key));
+            pages.push(records.iter().map(|(_, record)| record.bytes().to_vec()).collect());
+            after = next;
+            if after.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_sees_each_record_once_and_the_delta_in_its_place() {
+        let key = |first: u8| EntryKey([first; 16]);
+        let (first, first_object) = shard(&[(key(0x10), b"a"), (key(0x20), b"b"), (key(0x30), b"c")]);
+        let (last, last_object) = shard(&[(key(0xf0), b"z")]);
+        let changes: [(EntryKey, &[u8]); 5] = [
+            (key(0x08), b"new"),
+            (key(0x20), b"B"),
+            (key(0x30), b""),
+            (key(0x50), b"in an empty shard"),
+            (key(0xff), b"the last"),
+        ];
+        let delta = delta::encode_delta([&changes, &[], &[]]).unwrap();
+        let shards = || vec![Some(first.digest), None, None, Some(last.digest)];
+        for page_above_bits in [0, 5] {
+            let (version, pages) = version(shards(), page_above_bits, Some(delta.clone()));
+            let mut objects = ObjectCache::new(1 << 20);
+            // All that is missing is named: the pages first, then the shards.
+            while let Walked::Load(names) = version.walk(Tree::Customers, None, 4, &mut objects).unwrap() {
+                for name in names {
+                    let page = pages.iter().find(|bytes| Digest::of(bytes) == name.digest);
+                    let object = match page {
+                        Some(page) => page.clone().into(),
+                        None if name == first => Rc::clone(&first_object),
+                        None => Rc::clone(&last_object),
+                    };
+                    objects.insert(name, object);
+                }
+            }
+            let all: Vec<&[u8]> = vec![b"new", b"a", b"B", b"in an empty shard", b"z", b"the last"];
+            for shards_max in [1, 2, 3, 4, 9] {
+                let found = walked(&version, shards_max, &mut objects);
+                assert_eq!(found.concat(), all, "{shards_max}");
+                assert_eq!(found.len(), 4_usize.div_ceil(shards_max), "{shards_max}");
+            }
+            // From the middle of a shard.
+            let Walked::Records(records, _) =
+                version.walk(Tree::Customers, Some(key(0x10)), 1, &mut objects).unwrap()
+            else {
+                panic!()
+            };
+            assert_eq!(records.iter().map(|(_, record)| record.bytes()).collect::<Vec<_>>(), [b"B"]);
+        }
     }
 
     #[test]
