@@ -32,7 +32,7 @@ const fn target(name: &'static str, about: &'static str, run: fn(&[u8]) -> bool)
 }
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     target("answers", "the upstream's answers, as the edge reads them", edge::answers),
     target("configuration", "every variable of the Worker", edge::configuration),
     target("feed", "lines of the change feed, strict and lenient", lines::feed),
@@ -44,6 +44,7 @@ pub const TARGETS: [Target; 14] = [
     target("lines", "lines of the publish schema, and what is built from them", lines::export),
     target("objects", "objects, records, packs, leases and store keys", objects::any),
     target("paths", "paths and queries, at the edge and at the origin", edge::paths),
+    target("questions", "questions in the form of AuthZEN, and tokens of pages", edge::questions),
     target("sign_in", "clients and addresses at the token endpoint", writes::sign_in),
     target("tokens", "bearer tokens, through the whole verification", tokens::bearer),
     target("writes", "bodies of writes: forms and JSON, field by field", writes::body),
