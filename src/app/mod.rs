@@ -26,6 +26,7 @@
 mod answer;
 mod asker;
 mod audit;
+mod authzen;
 mod batch;
 mod body;
 mod event;
@@ -201,7 +202,7 @@ impl<P: Platform> App<P> {
         id: &'a str,
         plan: &Plan,
         start: Result<Start, Missing<P::Verifier>>,
-        body: impl RequestBody<Stream = StreamOf<P>>,
+        mut body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> (Transferred, Option<Begun<'a>>) {
         let begin = |token: Option<&VerifiedToken>| {
             let actor = Actor::of(token, &self.config.issuers, request.authorization);
@@ -232,6 +233,19 @@ impl<P: Platform> App<P> {
                 }
                 Ok(Next::ConfirmEach(checks)) => {
                     return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                }
+                Ok(Next::ReadBody) => {
+                    if let Err(refusal) = plan.read_body(request, &mut body).await {
+                        return (refusal.into(), None);
+                    }
+                    next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
+                }
+                Ok(Next::ConfirmVerdicts(deliberation)) => {
+                    let reply = match self.exchange(request, id) {
+                        Some(exchange) => deliberation.confirmed(&exchange, &patience).await,
+                        None => deliberation.reply(),
+                    };
+                    return (reply.into(), None);
                 }
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());

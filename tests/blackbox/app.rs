@@ -3,7 +3,7 @@
 use admit::ports::{Platform as _, UpstreamAnswer};
 
 use crate::{
-    cases, catalogue,
+    authzen, cases, catalogue,
     catalogue::Published,
     configured, holdings,
     in_process::InProcess,
@@ -45,6 +45,13 @@ fn every_issuer_by_every_capability_and_route() {
     let service = InProcess::new(&rights::variables(&[("ORIGIN_URL", "https://origin.example")])).unwrap();
     let (service, _, published) = behind(service);
     println!("{} requests", rights::run(&service, &published));
+}
+
+#[test]
+fn questions_in_the_form_of_authzen() {
+    let service = InProcess::new(&authzen::variables(&[])).unwrap();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", authzen::run(&service, &published));
 }
 
 #[test]

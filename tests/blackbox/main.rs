@@ -16,6 +16,7 @@
 )]
 
 mod app;
+mod authzen;
 mod cases;
 mod catalogue;
 mod check;

@@ -144,6 +144,90 @@ impl Version {
     }
 }
 
+/// What a walk came to.
+#[derive(Clone, Debug)]
+pub enum Walked {
+    /// The records, in the order of their keys, and the key after which the walk goes on. `None`: there are no others.
+    Records(Vec<(EntryKey, Record)>, Option<EntryKey>),
+    /// These objects must be loaded before.
+    Load(Vec<ObjectName>),
+}
+
+impl Version {
+    /// Reads the records of a tree after `after`, or from the first one on, up to the end of the `shards_max`th shard. A
+    /// walk that goes on in a later version sees each record that both versions have.
+    ///
+    /// # Errors
+    /// A loaded object is corrupt.
+    pub fn walk(
+        &self,
+        tree: Tree,
+        after: Option<EntryKey>,
+        shards_max: usize,
+        objects: &mut ObjectCache,
+    ) -> Result<Walked, FormatError> {
+        let bits = self.index.shard_bits(tree);
+        // The shard of the next key: the one of `after` may have no further ones.
+        let from = match after {
+            Some(EntryKey(after)) => u128::from_be_bytes(after).checked_add(1),
+            None => Some(0),
+        };
+        let Some(from) = from else { return Ok(Walked::Records(Vec::new(), None)) };
+        let (first, count) = (EntryKey(from.to_be_bytes()).shard(bits), self.index.shard_count(tree));
+        let end = count.min(first.saturating_add(shards_max));
+        let (mut shards, mut missing) = (Vec::new(), Vec::new());
+        for number in first..end {
+            match self.index.place(tree, EntryKey::first_of(number, bits), |page| objects.get(page))? {
+                Place::Nowhere => shards.push(None),
+                Place::Shard(name) => match objects.get(name) {
+                    Some(object) => shards.push(Some(object)),
+                    None => missing.push(name),
+                },
+                Place::Page(name) if missing.contains(&name) => {}
+                Place::Page(name) => missing.push(name),
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Walked::Load(missing));
+        }
+        let changes = match &self.delta {
+            Some(delta) => delta::tables(delta)?.of(tree),
+            None => Table::default(),
+        };
+        let mut records = Vec::new();
+        for (number, shard) in (first..).zip(&shards) {
+            let is_here =
+                |key: &EntryKey| after.is_none_or(|after| *key > after) && key.shard(bits) == number;
+            // Both are in ascending order: the delta's entries come between those of the shard, or in their place.
+            let mut changed = changes.iter().filter(|(key, _)| is_here(key)).peekable();
+            let mut take = |object: Option<&Rc<[u8]>>, key, entry| {
+                if let (Some(object), Entry::Record(record)) = (object, entry) {
+                    records.push((key, Record::within(object, record)));
+                }
+            };
+            let table = match shard {
+                Some(object) => Table::of_shard(object)?,
+                None => Table::default(),
+            };
+            for (key, entry) in table.iter().filter(|(key, _)| is_here(key)) {
+                let mut is_replaced = false;
+                while let Some((newer, entry)) = changed.next_if(|(newer, _)| *newer <= key) {
+                    is_replaced |= newer == key;
+                    take(self.delta.as_ref(), newer, entry?);
+                }
+                if !is_replaced {
+                    take(shard.as_ref(), key, entry?);
+                }
+            }
+            for (newer, entry) in changed {
+                take(self.delta.as_ref(), newer, entry?);
+            }
+        }
+        let last = (end < count).then(|| EntryKey::last_before(end, bits));
+        Ok(Walked::Records(records, last))
+    }
+}
+
 /// A cheap hasher. Digests are uniformly distributed, and only the publisher chooses them.
 #[derive(Debug, Default)]
 struct OfDigest(u64);
@@ -297,6 +381,69 @@ mod tests {
             Some(b"new".to_vec())
         );
         assert_eq!(bytes(version.look_up(Tree::Customers, OTHER, &mut objects).unwrap()), None);
+    }
+
+    /// The first bytes of the records of a walk, page by page.
+    fn walked(version: &Version, shards_max: usize, objects: &mut ObjectCache) -> Vec<Vec<Vec<u8>>> {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let Walked::Records(records, next) =
+                version.walk(Tree::Customers, after, shards_max, objects).unwrap()
+            else {
+                panic!("everything is loaded")
+            };
+            assert!(records.is_sorted_by_key(|(key, _)| *key));
+            pages.push(records.iter().map(|(_, record)| record.bytes().to_vec()).collect());
+            after = next;
+            if after.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_sees_each_record_once_and_the_delta_in_its_place() {
+        let key = |first: u8| EntryKey([first; 16]);
+        let (first, first_object) = shard(&[(key(0x10), b"a"), (key(0x20), b"b"), (key(0x30), b"c")]);
+        let (last, last_object) = shard(&[(key(0xf0), b"z")]);
+        let changes: [(EntryKey, &[u8]); 5] = [
+            (key(0x08), b"new"),
+            (key(0x20), b"B"),
+            (key(0x30), b""),
+            (key(0x50), b"in an empty shard"),
+            (key(0xff), b"the last"),
+        ];
+        let delta = delta::encode_delta([&changes, &[], &[]]).unwrap();
+        let shards = || vec![Some(first.digest), None, None, Some(last.digest)];
+        for page_above_bits in [0, 5] {
+            let (version, pages) = version(shards(), page_above_bits, Some(delta.clone()));
+            let mut objects = ObjectCache::new(1 << 20);
+            // All that is missing is named: the pages first, then the shards.
+            while let Walked::Load(names) = version.walk(Tree::Customers, None, 4, &mut objects).unwrap() {
+                for name in names {
+                    let page = pages.iter().find(|bytes| Digest::of(bytes) == name.digest);
+                    let object = match page {
+                        Some(page) => page.clone().into(),
+                        None if name == first => Rc::clone(&first_object),
+                        None => Rc::clone(&last_object),
+                    };
+                    objects.insert(name, object);
+                }
+            }
+            let all: Vec<&[u8]> = vec![b"new", b"a", b"B", b"in an empty shard", b"z", b"the last"];
+            for shards_max in [1, 2, 3, 4, 9] {
+                let found = walked(&version, shards_max, &mut objects);
+                assert_eq!(found.concat(), all, "{shards_max}");
+                assert_eq!(found.len(), 4_usize.div_ceil(shards_max), "{shards_max}");
+            }
+            // From the middle of a shard.
+            let Walked::Records(records, _) =
+                version.walk(Tree::Customers, Some(key(0x10)), 1, &mut objects).unwrap()
+            else {
+                panic!()
+            };
+            assert_eq!(records.iter().map(|(_, record)| record.bytes()).collect::<Vec<_>>(), [b"B"]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use admit::{
     api::{
+        authzen::{Api, Asked, PageToken},
         contract::{Id, Kind, Server},
         query,
         reply::Body,
@@ -9,6 +10,7 @@ use admit::{
     app::{App, Verdict, Written, verdict, written},
     config::Config,
     instant::LATEST,
+    limits::AUTHZEN_EVALUATIONS_MAX,
     ports::UpstreamAnswer,
 };
 use admit_testing::memory::MemoryPlatform;
@@ -54,6 +56,32 @@ pub fn answers(data: &[u8]) -> bool {
         }
     }
     is_granted
+}
+
+/// A question in the form of AuthZEN.
+pub fn questions(data: &[u8]) -> bool {
+    if let Some(token) = std::str::from_utf8(data).ok().and_then(PageToken::parse) {
+        assert_eq!(PageToken::parse(&token.text()), Some(token), "another token when written again");
+    }
+    let single = Api::Evaluation.read(data);
+    match Api::Evaluations.read(data) {
+        Ok(Asked::Several(_, evaluations)) => {
+            assert!((1..=AUTHZEN_EVALUATIONS_MAX).contains(&evaluations.len()));
+            let errors = evaluations.iter().filter_map(|one| one.as_ref().err());
+            errors.for_each(|error| assert_eq!(error.status(), 400, "{error:?}"));
+        }
+        // Without evaluations both endpoints read the same.
+        Ok(one) => assert_eq!(single, Ok(one)),
+        Err(error) => assert_eq!(error.status(), 400, "{error:?}"),
+    }
+    if let Ok(Asked::One(evaluation)) = &single {
+        assert!(evaluation.customer.is_some() || evaluation.item.is_err(), "decided about no customer");
+        // What is a complete question is a complete search as well, but for what only a search has.
+        if let Err(error) = Api::ResourceSearch.read(data) {
+            assert!(matches!(error.field(), Some("page" | "context")), "{error:?}");
+        }
+    }
+    single.is_ok()
 }
 
 /// A configuration: lines of `NAME=value`. Variables that are missing get a valid value.

@@ -33,7 +33,7 @@ const fn target(name: &'static str, about: &'static str, run: fn(&[u8]) -> bool)
 }
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     target("answers", "the upstream's answers, as the edge reads them", edge::answers),
     target("configuration", "every variable of the Worker", edge::configuration),
     target("feed", "lines of the change feed, strict and lenient", lines::feed),
@@ -46,6 +46,7 @@ pub const TARGETS: [Target; 15] = [
     target("objects", "objects, records, packs, leases and store keys", objects::any),
     target("paths", "paths and queries, at the edge and at the origin", edge::paths),
     target("playback", "PLAYBACK, items' content, and URLs that clients ask to be signed", playback::any),
+    target("questions", "questions in the form of AuthZEN, and tokens of pages", edge::questions),
     target("sign_in", "clients and addresses at the token endpoint", writes::sign_in),
     target("tokens", "bearer tokens, through the whole verification", tokens::bearer),
     target("writes", "bodies of writes: forms and JSON, field by field", writes::body),

@@ -2,6 +2,7 @@
 //! `origin.rs` set the scene; each other module is about one part.
 
 mod audit;
+mod authzen;
 mod budget;
 mod confirm;
 mod denylist;

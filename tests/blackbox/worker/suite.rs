@@ -3,7 +3,7 @@
 use admit::snapshot::{object::ObjectKind, pack::Pack};
 
 use crate::{
-    cases, catalogue,
+    authzen, cases, catalogue,
     catalogue::Published,
     check::error_body,
     configured, holdings, issuers, many,
@@ -35,6 +35,14 @@ fn every_case() {
 fn every_route_by_every_method() {
     let (worker, _) = published();
     println!("{} requests", routes::run(&worker) + routes::run_without_publishing(&worker));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn questions_in_the_form_of_authzen() {
+    let worker = Workerd::start(&authzen::variables(&[]));
+    let published = catalogue::publish(&worker, 1);
+    println!("{} requests", authzen::run(&worker, &published));
 }
 
 #[test]

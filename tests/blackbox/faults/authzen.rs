@@ -1,0 +1,162 @@
+//! Questions in the form of AuthZEN: denials of viewers are confirmed, those of services are not, and what cannot be
+//! told is no denial.
+
+use admit::{api::reply::Request, ports::Platform as _};
+use admit_testing::memory::{MemoryBody, MemoryPlatform, OriginFault, block_on};
+use serde_json::{Value, json};
+
+use crate::{
+    faults::{
+        edge::{Business, CUSTOMER, Edge, START, token},
+        origin::{Pair, UNTIL, customer},
+    },
+    issuers,
+};
+
+fn question(item_id: i64) -> Value {
+    json!({
+        "subject": {"type": "customer", "id": format!("v:{CUSTOMER}")},
+        "action": {"name": "play"},
+        "resource": {"type": "item", "id": item_id.to_string()},
+    })
+}
+
+fn several(item_ids: &[i64]) -> Value {
+    let mut body = question(1);
+    let evaluations = item_ids.iter().map(|id| json!({"resource": {"type": "item", "id": id.to_string()}}));
+    body["evaluations"] = evaluations.collect();
+    body
+}
+
+fn ask(edge: &Edge, path: &str, token: &str, body: &Value) -> (u16, Value) {
+    let authorization = format!("Bearer {token}");
+    let passed = [("content-type", "application/json".to_owned()), ("accept", "application/json".to_owned())];
+    let request = Request {
+        method: "POST",
+        path,
+        authorization: &authorization,
+        ip_address: "203.0.113.9",
+        passed: &passed,
+        ..Request::default()
+    };
+    let reply = block_on(edge.app.handle(&request, MemoryBody::from(body.to_string().into_bytes())));
+    (reply.status, serde_json::from_slice(reply.body.as_bytes()).unwrap())
+}
+
+#[test]
+fn a_viewer_is_permitted_right_after_a_purchase() {
+    let pair = Pair::new(&[]);
+    let one = |item_id| ask(&pair.edge, "/access/v1/evaluation", &customer(CUSTOMER), &question(item_id));
+    let (status, denied) = one(1);
+    assert_eq!(
+        (status, &denied["decision"], &denied["context"]["reason"]),
+        (200, &json!(false), &json!("no_grant"))
+    );
+    assert_eq!(pair.asked(), 1);
+    pair.bought(CUSTOMER, 1);
+    let expected = json!({"decision": true, "context": {"reason": "origin", "expires_at": UNTIL}});
+    assert_eq!(one(1), (200, expected));
+    let seen = pair.origin().seen().pop().unwrap();
+    assert_eq!(
+        (seen.method.as_str(), seen.url.as_str()),
+        ("GET", "https://origin.example/api/items/1/access")
+    );
+    // Nothing of the question's own headers and body goes along.
+    assert_eq!((seen.header("content-type"), seen.body.len()), ("", 0));
+    assert_eq!(seen.headers.iter().filter(|(name, _)| *name == "accept").count(), 1);
+
+    let (status, answer) =
+        ask(&pair.edge, "/access/v1/evaluations", &customer(CUSTOMER), &several(&[1, 2, 77]));
+    let decisions: Vec<_> =
+        answer["evaluations"].as_array().unwrap().iter().map(|one| one["decision"] == true).collect();
+    assert_eq!((status, decisions), (200, vec![true, false, false]));
+}
+
+#[test]
+fn a_denial_stands_while_the_origin_is_down() {
+    let pair = Pair::new(&[]);
+    pair.origin().break_times(OriginFault::Refuses, 1_000);
+    for item_ids in [&[1][..], &[1, 2]] {
+        let (status, answer) =
+            ask(&pair.edge, "/access/v1/evaluations", &customer(CUSTOMER), &several(item_ids));
+        assert_eq!((status, &answer["evaluations"][0]["decision"]), (200, &json!(false)), "{answer}");
+        assert!(answer["evaluations"][0]["context"].get("error").is_none(), "{answer}");
+    }
+}
+
+#[test]
+fn the_origin_is_not_asked_for_a_service_nor_about_another_moment() {
+    let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+    let issuer = |issuer: &str, namespace: &str, may: Value| {
+        json!({"issuer": issuer, "namespace": namespace, "audience": "none_required", "may": may,
+               "keys": {"secret": "SECRET", "alg": "HS256"}})
+    };
+    let entries = json!([
+        issuer("https://v.example", "v", json!(["view", "explain"])),
+        issuer("https://s.example", "s", json!(["check"])),
+    ]);
+    let variables = [("ORIGIN_URL", "https://origin.example/api")];
+    let edge = Edge::with_issuers(platform, &entries.to_string(), &variables);
+    Business::new(1, None).publish(edge.platform());
+    let service = token(&json!({"iss": "https://s.example", "sub": "back-end"}));
+    let mut then = question(1);
+    then["context"] = json!({"time": START - 10});
+    let viewer = token(&json!({"sub": CUSTOMER}));
+    for (token, body) in [(&service, &question(1)), (&viewer, &then)] {
+        let (status, answer) = ask(&edge, "/access/v1/evaluation", token, body);
+        assert_eq!((status, &answer["decision"]), (200, &json!(false)), "{answer}");
+    }
+    let (status, _) = ask(&edge, "/access/v1/search/resource", &viewer, &question(1));
+    assert_eq!((status, edge.platform().upstream().seen().len()), (200, 0));
+}
+
+/// 503, and never a bare `false`: without a snapshot, and with a shard that cannot be read.
+#[test]
+fn what_cannot_be_told_is_not_a_denial() {
+    let new = || Edge::new(MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000));
+    let viewer = token(&json!({"sub": CUSTOMER}));
+    let edge = new();
+    for (path, body) in [
+        ("/access/v1/evaluation", question(1)),
+        ("/access/v1/evaluations", several(&[1, 2])),
+        ("/access/v1/search/resource", question(1)),
+    ] {
+        assert_eq!(ask(&edge, path, &viewer, &body).0, 503, "{path}");
+    }
+
+    // The customer's record can be read, and no item's.
+    let edge = new();
+    let business = Business::new(1, Some(START + 1_000));
+    business.publish(edge.platform());
+    let readable = ask(&edge, "/access/v1/evaluation", &viewer, &question(1));
+    assert_eq!((readable.0, &readable.1["decision"]), (200, &json!(true)));
+    let edge = new();
+    business.publish(edge.platform());
+    for (name, _) in
+        business.objects.iter().filter(|(name, _)| name.kind == admit::snapshot::object::ObjectKind::Shard)
+    {
+        edge.platform().store().remove(&name.to_string());
+    }
+    assert_eq!(ask(&edge, "/access/v1/evaluation", &viewer, &question(1)).0, 503);
+    let mut mixed = several(&[1]);
+    mixed["evaluations"].as_array_mut().unwrap().push(json!({"action": {"name": "download"}}));
+    let (status, answer) = ask(&edge, "/access/v1/evaluations", &viewer, &mixed);
+    assert_eq!(
+        (status, &answer["evaluations"][0]["context"]["error"]["status"]),
+        (200, &json!(503)),
+        "{answer}"
+    );
+    assert_eq!(answer["evaluations"][1]["context"]["reason"], "unknown_action");
+}
+
+/// A stranger's body is not read: the token comes first.
+#[test]
+fn a_body_is_read_after_the_token() {
+    let pair = Pair::new(&[]);
+    let broken = json!("not an object");
+    for (token, status) in
+        [(String::new(), 401), (issuers::publisher_token(START + 60), 401), (customer(CUSTOMER), 400)]
+    {
+        assert_eq!(ask(&pair.edge, "/access/v1/evaluation", &token, &broken).0, status);
+    }
+}
