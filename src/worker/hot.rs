@@ -9,7 +9,10 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::{Context, worker_sys};
 
 use crate::{
-    api::bodies::ACCESS_FRAME,
+    api::{
+        bodies::ACCESS_FRAME,
+        reply::{Body, Reply},
+    },
     app::{Answered, Granted, Validity},
     entitlement::Grant,
     limits::{ANSWERS_PER_TOKEN, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX, KNOWN_VIEWERS_MAX_BYTES},
@@ -68,7 +71,9 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
 /// has happened, if the request is not a read or is passed through, or no request has made the service yet. `asked` is given for a check:
-/// its `handle` is set for a viewer who is known from now on.
+/// its `handle` is set for a viewer who is known from now on. `merchant` is given for a call by another Worker: NaN, or
+/// the [only merchant](crate::api::reply::Request::merchant) of its binding. It gets the status and the body as one
+/// text instead of a response (docs/adr/0050).
 ///
 /// # Errors
 /// The runtime refuses the response.
@@ -85,6 +90,7 @@ pub fn answer(
     country: Option<String>,
     page_origin: Option<String>,
     min_seq: Option<String>,
+    merchant: Option<f64>,
 ) -> Result<JsValue, JsValue> {
     if !matches!(method.as_str(), "GET" | "HEAD") {
         return Ok(JsValue::UNDEFINED);
@@ -100,9 +106,11 @@ pub fn answer(
         country: country.unwrap_or_default(),
         holder: String::new(),
         min_seq: min_seq.as_deref().map_or(0, seq_of),
+        merchant: merchant.filter(|merchant| !merchant.is_nan()).map(|merchant| merchant as i64),
         passed: Vec::new(),
     };
     let context = Context::new(context);
+    let is_call = merchant.is_some();
     match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
             if let Some(asked) = asked.filter(|_| reply.status == 200)
@@ -111,17 +119,33 @@ pub fn answer(
                 Reflect::set(&asked, &"handle".into(), &handle.into())?;
             }
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            given(&reply, incoming.is_head(), is_call)
         }
         // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
         Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            given(&reply, incoming.is_head(), is_call)
         })
         .into()),
     }
+}
+
+/// The answer, as [`answer`] gives it to a request or to a call: for a call the status and the body, or the reason of a
+/// 403.
+fn given(reply: &Reply, is_head: bool, is_call: bool) -> Result<JsValue, JsValue> {
+    if !is_call {
+        return Ok(response::from_reply(reply, is_head)?.into());
+    }
+    let mut text = reply.status.to_string();
+    match &reply.body {
+        // What token or binding lacks says nothing about the viewer, and the caller's developer has to know it.
+        _ if reply.status == 403 => text += &reply.reason,
+        Body::Json(body) => text += body,
+        _ => {}
+    }
+    Ok(text.into())
 }
 
 /// Numbers that [`grant`] leaves for `known.mjs`: epoch, access, creation, expiry, start, and the times between which

@@ -31,6 +31,7 @@ pub(super) struct Incoming {
     pub(super) country: String,
     pub(super) holder: String,
     pub(super) min_seq: u64,
+    pub(super) merchant: Option<i64>,
     pub(super) passed: Vec<(&'static str, String)>,
 }
 
@@ -46,6 +47,7 @@ impl Incoming {
         let passed = if is_read { Vec::new() } else { further_headers(&headers, has_upstream) };
         Self {
             min_seq,
+            merchant: None,
             passed,
             holder: if is_read { String::new() } else { header(HOLDER_HEADER) },
             method,
@@ -79,6 +81,7 @@ impl Incoming {
             country: &self.country,
             holder: &self.holder,
             min_seq: self.min_seq,
+            merchant: self.merchant,
             passed: &self.passed,
         }
     }

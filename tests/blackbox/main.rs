@@ -16,6 +16,7 @@
 )]
 
 mod app;
+mod callers;
 mod cases;
 mod catalogue;
 mod check;

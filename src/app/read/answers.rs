@@ -89,6 +89,10 @@ fn public_item(
     Ok(answer(&item, look_ups.version)?)
 }
 
+/// The decision about an item that the answer may not be about.
+const OF_ANOTHER_MERCHANT: Decided =
+    Decided { decision: Decision::Deny(Reason::OtherMerchant), until: UnixSecs::MAX };
+
 /// Decides a check. `then` gets the decision and the records that it comes from; nothing comes of an unknown item.
 fn decided<T>(
     look_ups: &mut LookUps<'_>,
@@ -105,7 +109,9 @@ fn decided<T>(
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;
     let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
-    Ok(Some(then(decide(&question)?, &item, customer.as_ref())))
+    let decided =
+        if look_ups.may_be_about(item.merchant_id) { decide(&question)? } else { OF_ANOTHER_MERCHANT };
+    Ok(Some(then(decided, &item, customer.as_ref())))
 }
 
 /// The answer to a check.
@@ -153,11 +159,16 @@ fn check(
     now: UnixSecs,
     granted: impl FnOnce(&Grant, &ItemRecord<'_>, Option<&CustomerRecord<'_>>) -> Result<Reply, TooLarge>,
 ) -> Result<Reply, ReadError> {
+    let is_restricted = look_ups.merchant.is_some();
     let reply =
         decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
             Decision::Allow(grant) => granted(&grant, item, customer).unwrap_or_else(too_large),
             Decision::Deny(Reason::ItemInactive) => {
                 Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
+            }
+            // Not a denial: the binding is wrong, and no purchase helps.
+            Decision::Deny(Reason::OtherMerchant) if is_restricted => {
+                Reply::error(ApiError::InvalidPrivileges, Reason::OtherMerchant.code())
             }
             Decision::Deny(reason) => Reply::error(ApiError::NoAccess, reason.code()),
         })?;

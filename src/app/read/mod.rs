@@ -146,6 +146,8 @@ struct LookUps<'a> {
     version: &'a Version,
     objects: &'a mut ObjectCache,
     missing: Vec<ObjectName>,
+    /// [`Request::merchant`].
+    merchant: Option<i64>,
 }
 
 impl LookUps<'_> {
@@ -170,7 +172,13 @@ impl LookUps<'_> {
         self.complete()?;
         let Some(record) = record else { return Ok(None) };
         let merchant_id = CustomerRecord::new(record.bytes())?.merchant_id;
-        Ok(principal.may_act_for(merchant_id).then_some(record))
+        let is_shown = principal.may_act_for(merchant_id) && self.may_be_about(merchant_id);
+        Ok(is_shown.then_some(record))
+    }
+
+    /// Whether the answer may be about this merchant's items and customers.
+    fn may_be_about(&self, merchant_id: i64) -> bool {
+        self.merchant.is_none_or(|merchant| merchant == merchant_id)
     }
 
     /// Gives up if any object that was asked for is missing.
@@ -314,7 +322,8 @@ impl Read {
         request: &Request<'_>,
         now: UnixSecs,
     ) -> Result<Reply, ReadError> {
-        let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
+        let (version, merchant) = (source.version, request.merchant);
+        let look_ups = &mut LookUps { version, objects, missing: Vec::new(), merchant };
         match self {
             Self::Access { token, item_id } => {
                 answers::access(look_ups, &token.principal, *item_id, request, now)
