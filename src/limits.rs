@@ -136,6 +136,14 @@ pub const LIMIT_TIMEOUT_MS: u64 = 250;
 /// Most plans that one answer of the access bridge's routes lists: as many as an app may have licences in `/license`.
 pub const PLANS_MAX: usize = LICENSES_MAX;
 
+/// Number of items of one question: a screen of a large catalogue. Each may lie in another shard: 200 shards of 64 KiB are
+/// two fifths of [`OBJECT_CACHE_BYTES`].
+pub const CHECKS_MAX_ITEMS: usize = 200;
+
+/// Number of questions to the origin that confirm one answer about several items: a row of a screen. A viewer then asks
+/// the origin no more than a page that checks its first items one by one.
+pub const CHECKS_MAX_CONFIRMS: usize = 8;
+
 /// Number of items on a page of a package if the client sets no limit.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
 

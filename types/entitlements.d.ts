@@ -101,7 +101,7 @@ export type Playback = { access: true; expires_at: number; sources: Source[] } |
 export declare class Entitlements extends WorkerEntrypoint<unknown, EntitlementsProps> {
   /** May the owner of the token play the item now? */
   check(token: string, itemId: number, viewer?: Viewer): Promise<Check>;
-  /** The same for up to 100 items, from one version of the snapshot, in the order of `itemIds`. */
+  /** The same for up to 200 items, each once, in the order of `itemIds`. */
   checkMany(token: string, itemIds: number[], viewer?: Viewer): Promise<Checks>;
   /** The licences of the token's owner. */
   licenses(token: string, viewer?: Viewer): Promise<Licenses>;

@@ -1,6 +1,7 @@
 //! The wire contract: routes, bodies, errors, CORS.
 
 pub mod bodies;
+pub mod checks;
 pub mod contract;
 pub mod cors;
 pub mod error;

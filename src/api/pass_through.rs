@@ -158,9 +158,9 @@ fn owned(prefix: &str) -> Option<&'static str> {
         let kinds = endpoint.operations.iter().map(|operation| operation.kind);
         let is_check = *endpoint == table::ACCESS || *endpoint == table::LICENSE;
         is_check
-            || kinds
-                .into_iter()
-                .any(|kind| matches!(kind, Kind::Health | Kind::Publish | Kind::Playback | Kind::Feed))
+            || kinds.into_iter().any(|kind| {
+                matches!(kind, Kind::Health | Kind::Publish | Kind::Playback | Kind::Checks | Kind::Feed)
+            })
     };
     let owned = ENDPOINTS.iter().filter(|endpoint| is_owned(endpoint));
     owned.flat_map(|endpoint| endpoint.patterns).copied().find(|pattern| reaches(prefix, pattern))

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Event, Permission, ServiceReason, Tokens, Unverified,
+    batch::Checks,
     library::{HeadState, Library},
     missing::Missing,
     plan::{PassThroughPlan, Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     api::{
+        checks,
         error::ApiError,
         reply::{Reply, Request},
         viewer::Network,
@@ -32,6 +34,8 @@ pub(super) enum Next {
     Reply(Reply),
     /// The snapshot's answer wants the upstream's confirmation.
     Confirm(Box<UpstreamQuestion>),
+    /// Some of the snapshot's answers to several questions want the upstream's confirmation.
+    ConfirmEach(Box<Checks>),
     /// The upstream gets the write, with the token of its sender if it needs one.
     Forward(Write, Option<Rc<VerifiedToken>>),
     /// The upstream gets the request as it is, with the token of its sender if there is one.
@@ -85,6 +89,7 @@ impl<P: Platform> Attempt<'_, P> {
     pub fn run(&self, plan: &Plan) -> Result<Next, Missing<P::Verifier>> {
         let next = match plan {
             Plan::Read(plan) => self.read(plan),
+            Plan::Checks => self.checks(),
             Plan::Write(plan) => self.write(plan),
             Plan::PassThrough(plan) => self.pass_through(*plan),
             Plan::Publish(plan) => self.publish(*plan),
@@ -105,6 +110,20 @@ impl<P: Platform> Attempt<'_, P> {
             }
         };
         self.answer(&read)
+    }
+
+    /// Checks of the items that the query names.
+    fn checks(&self) -> Attempted<Next, P> {
+        let token = self.token()?;
+        Permission::View.check(&token, &self.config.issuers)?;
+        let item_ids = checks::item_ids(self.request.query).ok_or(ApiError::INVALID_ITEMS)?;
+        let rulings = self.rule(&token.principal, &item_ids)?;
+        let checks = Checks { token, item_ids, rulings };
+        Ok(if self.config.upstream.is_some() && checks.is_for_upstream(self.request.min_seq) {
+            Next::ConfirmEach(Box::new(checks))
+        } else {
+            Next::Reply(checks.reply())
+        })
     }
 
     /// Whether a token lets the client see how much there is. Any other token, right or wrong, is ignored: a monitor
@@ -305,7 +324,7 @@ impl<P: Platform> Attempt<'_, P> {
         }))
     }
 
-    fn now(&self) -> UnixSecs {
+    pub fn now(&self) -> UnixSecs {
         seconds(self.now_ms)
     }
 }

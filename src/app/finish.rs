@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, OnceCell},
 };
 
-use super::event::Event;
+use super::{ServiceReason, event::Event};
 use crate::{
     api::{
         cors::Cors,
@@ -116,7 +116,10 @@ impl Completion {
         let is_logged = match self.log_checks {
             LogChecks::All => true,
             // Refusals beside denials: developers who integrate a client look here for the reason.
-            LogChecks::Denied => matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 429 | 500..),
+            LogChecks::Denied => {
+                matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 429 | 500..)
+                    || reply.reason == ServiceReason::SomeDenied.code()
+            }
             LogChecks::None => reply.status >= 500,
         };
         if is_logged {

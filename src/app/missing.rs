@@ -27,7 +27,7 @@ pub(super) enum Missing<V: SignatureVerifier> {
 
 /// For how long a request has waited for others. A Worker's request cannot await the I/O of another one, so that it
 /// looks again from time to time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Patience {
     /// When the request began to load or wait, in milliseconds.
     pub since_ms: u64,

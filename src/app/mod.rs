@@ -13,6 +13,7 @@
 //! App ──► answer: token, role, version ──► Next::Reply
 //!  │            ├──► Missing ──► missing: loaded, and tried again
 //!  │            ├──► Next::Confirm ─┐
+//!  │            ├──► Next::ConfirmEach ─┤
 //!  │            ├──► Next::Forward ─┤
 //!  │            ├──► Next::PassThrough ─┴──► upstream: confirmations, writes, pass-through, circuits
 //!  │            └──► Next::Publish ────► publish: heads, objects, the lease
@@ -25,6 +26,7 @@
 mod answer;
 mod asker;
 mod audit;
+mod batch;
 mod body;
 mod event;
 mod finish;
@@ -74,6 +76,7 @@ pub use upstream::{Unreadable, Verdict, Written, verdict, written};
 
 use answer::{Attempt, Next};
 use audit::{Actor, Begun, Change};
+use batch::Checks;
 use finish::Timing;
 use known::KnownViewers;
 use library::{Library, Load, Loader, Reader};
@@ -227,6 +230,9 @@ impl<P: Platform> App<P> {
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
+                Ok(Next::ConfirmEach(checks)) => {
+                    return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                }
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
@@ -318,6 +324,25 @@ impl<P: Platform> App<P> {
         match self.exchange(request, id) {
             Some(exchange) => exchange.ask(&question, patience).await,
             None => Some(question.otherwise),
+        }
+    }
+
+    /// Asks the upstream about several items. A request is counted once, if it insists on an answer.
+    async fn confirm_each(
+        &self,
+        checks: Checks,
+        request: &Request<'_>,
+        id: &str,
+        patience: &Patience,
+    ) -> Reply {
+        if checks.insists_on_grants(request.min_seq)
+            && let Err(refusal) = self.limits.count(Limit::InsistingRead, request, &self.platform).await
+        {
+            return refusal;
+        }
+        match self.exchange(request, id) {
+            Some(exchange) => checks.confirmed(&exchange, patience).await,
+            None => checks.reply(),
         }
     }
 

@@ -29,6 +29,8 @@ use crate::{
 pub(super) enum Plan {
     /// A read, answered from memory.
     Read(ReadPlan),
+    /// Checks of several items, answered from memory.
+    Checks,
     /// A write or a sign-in, which the upstream gets.
     Write(WritePlan),
     /// A request that the edge cannot answer, and that the upstream gets as it is.
@@ -105,6 +107,7 @@ impl Plan {
         Ok(match operation.kind {
             Kind::Read => Self::Read(ReadPlan::of(route.as_read(), request.query)),
             Kind::Playback => Self::Read(ReadPlan::Playback(PlaybackPlan::of(route, request.query))),
+            Kind::Checks => Self::Checks,
             Kind::Health => Self::Read(ReadPlan::Health),
             Kind::Write(action) => Self::Write(WritePlan {
                 permission,
@@ -152,14 +155,15 @@ impl Plan {
     pub const fn is_check(&self) -> bool {
         matches!(
             self,
-            Self::Read(
-                ReadPlan::Access(_)
-                    | ReadPlan::License
-                    | ReadPlan::UsedTrial(_)
-                    | ReadPlan::Purchases(_)
-                    | ReadPlan::Entitlements
-                    | ReadPlan::Playback(_)
-            )
+            Self::Checks
+                | Self::Read(
+                    ReadPlan::Access(_)
+                        | ReadPlan::License
+                        | ReadPlan::UsedTrial(_)
+                        | ReadPlan::Purchases(_)
+                        | ReadPlan::Entitlements
+                        | ReadPlan::Playback(_)
+                )
         )
     }
 }

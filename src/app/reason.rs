@@ -7,6 +7,8 @@
 pub enum ServiceReason {
     /// A read of the snapshot succeeded.
     Ok,
+    /// Some of the items of a question are not granted.
+    SomeDenied,
     /// The upstream's answer was passed back.
     Upstream,
     /// The snapshot does not have the item.
@@ -41,8 +43,9 @@ pub enum ServiceReason {
 
 impl ServiceReason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ok,
+        Self::SomeDenied,
         Self::Upstream,
         Self::UnknownItem,
         Self::UnknownMedia,
@@ -65,6 +68,7 @@ impl ServiceReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::SomeDenied => "some_denied",
             Self::Upstream => "origin",
             Self::UnknownItem => "unknown_item",
             Self::UnknownMedia => "unknown_media",

@@ -125,7 +125,7 @@ export class Entitlements extends WorkerEntrypoint {
 
   checkMany(token, items, viewer) {
     return called("checkMany", this, (merchant) => {
-      const is_list = Array.isArray(items) && items.length > 0 && items.length <= 100 && items.every(is_id);
+      const is_list = Array.isArray(items) && items.length > 0 && items.length <= 200 && items.every(is_id);
       if (!is_list) return INVALID_ITEMS;
       return ask(this, merchant, undefined, `/access?items=${items.join(",")}`, token, viewer);
     });

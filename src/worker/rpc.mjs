@@ -78,6 +78,6 @@ export const RESULTS = {
 
 /** Texts of answers that need no Wasm. */
 export const INVALID_ITEM = '422{"message":"Invalid itemId: expected a positive integer"}';
-export const INVALID_ITEMS = '422{"message":"Invalid itemIds: expected a list of 1 to 100 positive integers"}';
+export const INVALID_ITEMS = '422{"message":"Invalid itemIds: expected a list of 1 to 200 positive integers"}';
 export const NOT_ALLOWED = "403may_not_call";
 export const FAILED = "500";

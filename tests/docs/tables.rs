@@ -25,14 +25,16 @@ const TABLES: [Table; 4] = [
     Table {
         page: API,
         name: "reads",
-        has: |kind| matches!(kind, Kind::Read | Kind::Playback | Kind::Health),
+        has: |kind| matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Health),
     },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
     Table {
         page: ORIGIN,
         name: "origin",
-        has: |kind| !matches!(kind, Kind::Read | Kind::Playback | Kind::Write(_) | Kind::Publish),
+        has: |kind| {
+            !matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Write(_) | Kind::Publish)
+        },
     },
 ];
 

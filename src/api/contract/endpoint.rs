@@ -56,6 +56,8 @@ pub enum Input {
 pub enum Kind {
     /// Reads the published snapshot; at the origin, its database.
     Read,
+    /// Tells of several items whether the viewer may play them. At the edge only.
+    Checks,
     /// Signs what opens an item's media, if the viewer may play the item now. At the edge only.
     Playback,
     /// Says whether the service works.
@@ -174,7 +176,7 @@ impl Kind {
         match self {
             Self::Read | Self::Health => true,
             Self::Write(_) | Self::SignIn { .. } => !matches!(server, Server::LoneEdge),
-            Self::Publish | Self::Playback => !matches!(server, Server::Origin),
+            Self::Publish | Self::Playback | Self::Checks => !matches!(server, Server::Origin),
             Self::SignInPage | Self::Discovery | Self::Feed => matches!(server, Server::Origin),
         }
     }

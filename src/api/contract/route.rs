@@ -17,6 +17,7 @@ use crate::{
 #[expect(missing_docs, reason = "each variant is a row of the table, which says what it is for")]
 pub enum Route<'a> {
     Access(Id<'a>),
+    Accesses,
     Playback(Id<'a>),
     SignedUrl(Id<'a>),
     MediaToken,
@@ -115,6 +116,7 @@ impl<'a> Route<'a> {
             ("items", Some(id), Some("access"), Some("cloudfront"), None) => Self::SignedUrl(Id(id)),
             ("items", Some(id), Some("playback"), None, None) => Self::Playback(Id(id)),
             ("items", Some(id), Some("access-fees"), None, None) => Self::Fees(Id(id)),
+            ("access", None, None, None, None) => Self::Accesses,
             ("v2", Some("items"), None, None, None) => Self::ItemsV2,
             ("v2", Some("items"), Some(id), None, None) => Self::ItemV2(Id(id)),
             ("v2", Some("items"), Some("packages"), Some(id), Some("bulk")) => Self::BulkPackage(Id(id)),
@@ -155,6 +157,7 @@ impl<'a> Route<'a> {
     pub const fn endpoint(self) -> &'static Endpoint {
         match self {
             Self::Access(_) => &table::ACCESS,
+            Self::Accesses => &table::ACCESSES,
             Self::Playback(_) => &table::PLAYBACK,
             Self::SignedUrl(_) => &table::SIGNED_URL,
             Self::MediaToken => &table::MEDIA_TOKEN,

@@ -77,6 +77,14 @@ endpoints! {
         read(Auth::Viewer) => "Tells whether the viewer may play the item now",
         write(Methods::DELETE, WriteAction::Revoke) => "Takes away a customer's accesses to the item",
     ];
+    ACCESSES: "/access" => [
+        Operation {
+            methods: Methods::READ,
+            auth: Auth::Viewer,
+            input: Input::None,
+            kind: Kind::Checks,
+        } => "Tells of each item that `items` names whether the viewer may play it now",
+    ];
     PLAYBACK: "/items/{id}/playback" => [
         playback() => "Signs the item's media, if the viewer may play the item now",
     ];

@@ -20,6 +20,7 @@ macro_rules! errors {
 errors! {
     InvalidField, INVALID_FIELDS:
     INVALID_ID "id" "The id must be a positive integer"
+    INVALID_ITEMS "items" "The items must be 1 to 200 positive integers, separated by commas"
     INVALID_FEE_ID "fee_id" "The fee_id must be a positive integer"
     INVALID_MEDIA_ID "media_id" "The media_id must be 1 to 128 letters, digits, -, _ and ."
     INVALID_EXTERNAL_ID "external_id" "The external_id must be 1 to 256 bytes of UTF-8, percent-encoded, after a type of letters, digits, - and _"

@@ -112,17 +112,15 @@ impl<P: Platform> Reader<'_, P> {
     }
 }
 
-/// Awaits all of them at once. Boxed, so that the machinery is compiled for one type only. They are few, so that each
+/// Awaits all of them at once. Boxed, so that the machinery is compiled once for each output. They are few, so that each
 /// is polled whenever one goes on, without the bookkeeping of `join_all`.
-pub(in crate::app) async fn all(
-    objects: Vec<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>>,
-) -> Vec<Result<Vec<u8>, LoadError>> {
-    let mut objects: Vec<_> = objects.into_iter().map(maybe_done).collect();
+pub(in crate::app) async fn all<T>(futures: Vec<LocalBoxFuture<'_, T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(maybe_done).collect();
     poll_fn(|context| {
         let pending =
-            objects.iter_mut().filter_map(|object| object.poll_unpin(context).is_pending().then_some(()));
+            futures.iter_mut().filter_map(|future| future.poll_unpin(context).is_pending().then_some(()));
         if pending.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    objects.iter_mut().filter_map(|object| Pin::new(object).take_output()).collect()
+    futures.iter_mut().filter_map(|future| Pin::new(future).take_output()).collect()
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{LookUps, MemberWindow, PublicRead, ReadError, holdings::plans};
+use super::{LookUps, MemberWindow, PublicRead, ReadError, decide_for, holdings::plans};
 use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
@@ -14,7 +14,7 @@ use crate::{
         reply::{Caching, Reply, Request},
     },
     app::{ServiceReason, finish::subject_hash, unavailable},
-    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
+    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
         cost::ItemCost,
@@ -89,10 +89,6 @@ fn public_item(
     Ok(answer(&item, look_ups.version)?)
 }
 
-/// The decision about an item that the answer may not be about.
-const OF_ANOTHER_MERCHANT: Decided =
-    Decided { decision: Decision::Deny(Reason::OtherMerchant), until: UnixSecs::MAX };
-
 /// Decides a check. `then` gets the decision and the records that it comes from; nothing comes of an unknown item.
 fn decided<T>(
     look_ups: &mut LookUps<'_>,
@@ -109,9 +105,7 @@ fn decided<T>(
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;
     let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
-    let decided =
-        if look_ups.may_be_about(item.merchant_id) { decide(&question)? } else { OF_ANOTHER_MERCHANT };
-    Ok(Some(then(decided, &item, customer.as_ref())))
+    Ok(Some(then(decide_for(look_ups.merchant, &question)?, &item, customer.as_ref())))
 }
 
 /// The answer to a check.

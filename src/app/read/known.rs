@@ -50,6 +50,6 @@ impl InMemory<'_> {
     }
 
     fn look_ups(&mut self) -> LookUps<'_> {
-        LookUps { version: self.version, objects: self.objects, missing: Vec::new(), merchant: None }
+        LookUps::new(self.version, self.objects)
     }
 }

@@ -1,10 +1,15 @@
 //! Reads, answered from one version of the snapshot.
 
 mod answers;
+mod batch;
 mod holdings;
 mod known;
 
-pub(super) use self::{holdings::PurchasePage, known::InMemory};
+pub(super) use self::{
+    batch::{Ruling, decide_each},
+    holdings::PurchasePage,
+    known::InMemory,
+};
 use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
@@ -21,7 +26,7 @@ use crate::{
         playback::{self, PlaybackForm},
         reply::{Reply, Request},
     },
-    entitlement::Reason,
+    entitlement::{Decided, Decision, Question, Reason, decide},
     snapshot::{
         customer::CustomerRecord,
         external_id::{ExternalRecord, Named},
@@ -142,43 +147,50 @@ pub struct MemberWindow {
 
 /// Look-ups in one version. They collect the names of all objects that are not in memory before they give up, so that
 /// these can be loaded at once.
-struct LookUps<'a> {
+pub(super) struct LookUps<'a> {
     version: &'a Version,
     objects: &'a mut ObjectCache,
     missing: Vec<ObjectName>,
-    /// [`Request::merchant`].
-    merchant: Option<i64>,
+    /// The only merchant whose items and customers the answer may be about, as [`Request::merchant`].
+    pub merchant: Option<i64>,
+}
+
+impl<'a> LookUps<'a> {
+    /// Look-ups in a version, with the objects in memory.
+    pub const fn new(version: &'a Version, objects: &'a mut ObjectCache) -> Self {
+        Self { version, objects, missing: Vec::new(), merchant: None }
+    }
 }
 
 impl LookUps<'_> {
     fn ask(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Record>, FormatError> {
-        Ok(match self.version.look_up(tree, key, self.objects)? {
+        Ok(match self.find(tree, key)? {
             Found::Record(record) => Some(record),
-            Found::Absent => None,
-            Found::Load(name) => {
-                if !self.missing.contains(&name) {
-                    self.missing.push(name);
-                }
-                None
-            }
+            Found::Absent | Found::Load(_) => None,
         })
+    }
+
+    /// As [`ask`](Self::ask), and tells a record that the version does not have from one that is not in memory.
+    fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Found, FormatError> {
+        let found = self.version.look_up(tree, key, self.objects)?;
+        if let Found::Load(name) = &found
+            && !self.missing.contains(name)
+        {
+            self.missing.push(*name);
+        }
+        Ok(found)
     }
 
     /// The record of the customer that a token names, for answers that show the customer's data. A customer of a merchant
     /// that the token's issuer does not speak for counts as absent: issuers may share a namespace. Checks read the record
-    /// themselves, since [`decide`](crate::entitlement::decide) compares the merchants.
+    /// themselves, since [`decide`] compares the merchants.
     fn customer(&mut self, principal: &Principal) -> Result<Option<Record>, ReadError> {
         let record = self.ask(Tree::Customers, principal.customer_key)?;
         self.complete()?;
         let Some(record) = record else { return Ok(None) };
         let merchant_id = CustomerRecord::new(record.bytes())?.merchant_id;
-        let is_shown = principal.may_act_for(merchant_id) && self.may_be_about(merchant_id);
+        let is_shown = principal.may_act_for(merchant_id) && may_be_about(self.merchant, merchant_id);
         Ok(is_shown.then_some(record))
-    }
-
-    /// Whether the answer may be about this merchant's items and customers.
-    fn may_be_about(&self, merchant_id: i64) -> bool {
-        self.merchant.is_none_or(|merchant| merchant == merchant_id)
     }
 
     /// Gives up if any object that was asked for is missing.
@@ -224,6 +236,32 @@ impl LookUps<'_> {
         self.complete()?;
         Ok(record)
     }
+}
+
+/// Whether an answer that may be about one merchant only, if any is given, may be about this one.
+fn may_be_about(only: Option<i64>, merchant_id: i64) -> bool {
+    only.is_none_or(|only| only == merchant_id)
+}
+
+/// As [`decide`]; for the items of other merchants than the only one, a denial.
+fn decide_for(only: Option<i64>, question: &Question<'_>) -> Result<Decided, FormatError> {
+    if may_be_about(only, question.item.merchant_id) {
+        return decide(question);
+    }
+    Ok(Decided { decision: Decision::Deny(Reason::OtherMerchant), until: UnixSecs::MAX })
+}
+
+/// Number and UUID of a customer, as far as they are published and in memory.
+pub(super) fn published_customer(
+    principal: &Principal,
+    version: &Version,
+    objects: &mut ObjectCache,
+) -> Option<(i64, Uuid)> {
+    let Ok(Found::Record(record)) = version.look_up(Tree::Customers, principal.customer_key, objects) else {
+        return None;
+    };
+    let customer = CustomerRecord::new(record.bytes()).ok()?;
+    Some((customer.id, customer.uuid))
 }
 
 impl Read {
@@ -274,10 +312,7 @@ impl Read {
 
     /// Number and UUID of the customer who asks, as far as they are published and in memory.
     pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, Uuid)> {
-        let key = self.token()?.principal.customer_key;
-        let Ok(Found::Record(record)) = version.look_up(Tree::Customers, key, objects) else { return None };
-        let customer = CustomerRecord::new(record.bytes()).ok()?;
-        Some((customer.id, customer.uuid))
+        published_customer(&self.token()?.principal, version, objects)
     }
 
     /// Whether it is answered from the published snapshot, and the upstream may be asked as well: it knows no media ids.
@@ -322,8 +357,7 @@ impl Read {
         request: &Request<'_>,
         now: UnixSecs,
     ) -> Result<Reply, ReadError> {
-        let (version, merchant) = (source.version, request.merchant);
-        let look_ups = &mut LookUps { version, objects, missing: Vec::new(), merchant };
+        let look_ups = &mut LookUps { merchant: request.merchant, ..LookUps::new(source.version, objects) };
         match self {
             Self::Access { token, item_id } => {
                 answers::access(look_ups, &token.principal, *item_id, request, now)

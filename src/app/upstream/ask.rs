@@ -56,9 +56,19 @@ pub(in crate::app) struct UpstreamQuestion {
     pub otherwise: Reply,
 }
 
+/// What comes of a question.
+pub(in crate::app) enum Heard {
+    /// The upstream's answer to a check.
+    Verdict(Verdict),
+    /// The upstream's answer to another read.
+    Read(Reply),
+    /// Nothing that counts, and why, for the log.
+    Nothing(String),
+}
+
 /// The next step for a question.
 enum Step {
-    Answer(Reply),
+    Answer(Heard),
     /// Another request asks the same.
     Wait,
     /// Ask; the memory is of this generation.
@@ -70,8 +80,27 @@ impl<P: Platform> Exchange<'_, P> {
     /// wait for another request that asks the same: head, token and recent grants may have changed meanwhile, so the
     /// caller decides again.
     pub async fn ask(&self, question: &UpstreamQuestion, patience: &mut Patience) -> Option<Reply> {
+        let (heard, seq) = self.hear(question, patience).await?;
+        let mut reply = match heard {
+            Heard::Verdict(verdict) => check_reply(verdict, question, self.request),
+            Heard::Read(reply) => reply,
+            Heard::Nothing(reason) => unconfirmed(question, reason),
+        };
+        if let Some(seq) = seq {
+            reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
+        }
+        Some(reply)
+    }
+
+    /// What the upstream says, or said a moment ago, and how many of its changes an answer of now reflects. `None` after
+    /// a wait for another request that asks the same.
+    pub async fn hear(
+        &self,
+        question: &UpstreamQuestion,
+        patience: &mut Patience,
+    ) -> Option<(Heard, Option<u64>)> {
         let generation = match self.next_step(question, patience) {
-            Step::Answer(reply) => return Some(reply),
+            Step::Answer(heard) => return Some((heard, None)),
             Step::Wait => {
                 while patience.may_wait() && self.is_asked(question) {
                     patience.wait(self.platform).await;
@@ -87,11 +116,11 @@ impl<P: Platform> Exchange<'_, P> {
         let sign = signs::sign_of_read(&answer, now);
         self.upstream.write().lane(question).learn(question.party(), sign, sent_at_ms, now_ms);
         let answered = answer.as_ref().map_err(Problem::from);
-        let (mut reply, problem) = match question.check.zip(question.token.as_ref()) {
+        let (heard, problem) = match question.check.zip(question.token.as_ref()) {
             None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
-                Ok(Ok(body)) => (answered_by_upstream(body), None),
-                Ok(Err(error)) => (error.into(), None),
-                Err(problem) => (unconfirmed(question, &problem.text), Some(problem)),
+                Ok(Ok(body)) => (Heard::Read(answered_by_upstream(body)), None),
+                Ok(Err(error)) => (Heard::Read(error.into()), None),
+                Err(problem) => (Heard::Nothing(problem.text.clone()), Some(problem)),
             },
             Some((check, token)) => {
                 let merchants = token.principal.merchants.as_deref();
@@ -102,22 +131,27 @@ impl<P: Platform> Exchange<'_, P> {
                     Err(problem) => (Verdict::CannotTell, Some(problem)),
                 };
                 self.remember(check, token, &verdict, generation, now_ms);
-                let reply = match &problem {
-                    Some(problem) => unconfirmed(question, &problem.text),
-                    None => check_reply(verdict, question, self.request),
+                let heard = match &problem {
+                    Some(problem) => Heard::Nothing(problem.text.clone()),
+                    None => Heard::Verdict(verdict),
                 };
-                (reply, problem)
+                (heard, problem)
             }
         };
         // The snapshot's answer, which stands if there is a problem, does not reflect the upstream's changes.
         let seq = answer.as_ref().ok().filter(|_| problem.is_none());
-        if let Some(seq) = seq.and_then(|answer| query::seq(answer.header("entitlement-seq"))) {
+        let seq = seq.and_then(|answer| query::seq(answer.header("entitlement-seq")));
+        if let Some(seq) = seq {
             self.library.write().upstream_is_at(seq, now);
-            reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
         }
         let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
         self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
-        Some(reply)
+        Some((heard, seq))
+    }
+
+    /// The upstream's answer of a moment ago to a check that arrived at `since_ms`, if it need not be asked again.
+    pub fn remembered(&self, check: AccessCheck, since_ms: u64) -> Option<Verdict> {
+        self.upstream.write().memory.get(check, since_ms, self.platform.now_ms())
     }
 
     /// Whether another request asks the same.
@@ -150,7 +184,7 @@ impl<P: Platform> Exchange<'_, P> {
         if let Some(check) = question.check {
             let verdict = state.memory.get(check, patience.since_ms, now_ms);
             if let Some(verdict) = verdict.filter(|_| !question.insists) {
-                return Step::Answer(check_reply(verdict, question, self.request));
+                return Step::Answer(Heard::Verdict(verdict));
             }
             is_asked = state.memory.is_asking(check, now_ms);
         }
@@ -165,7 +199,7 @@ impl<P: Platform> Exchange<'_, P> {
             Err(NotAsked::Awaited)
         };
         if let Err(refusal) = admitted {
-            return Step::Answer(unconfirmed(question, refusal));
+            return Step::Answer(Heard::Nothing(refusal.to_string()));
         }
         if let Some(check) = question.check {
             state.memory.begin(check, now_ms, deadline_ms);
@@ -178,10 +212,10 @@ impl<P: Platform> Exchange<'_, P> {
         let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anonymous };
         let mut headers = sent::headers(self.request, self.request_id, sender, self.config);
         headers.push(("accept", Cow::Borrowed("application/json")));
-        // The upstream knows the check that a playback question is.
-        let path = match (question.playback, question.check) {
-            (Some(_), Some((_, item_id))) => Cow::Owned(table::ACCESS.path(&[&item_id.to_string()])),
-            _ => Cow::Borrowed(self.request.path),
+        // The upstream knows the check that a playback question is, and the checks of a question about several items.
+        let path = match question.check {
+            Some((_, item_id)) => Cow::Owned(table::ACCESS.path(&[&item_id.to_string()])),
+            None => Cow::Borrowed(self.request.path),
         };
         let asked = UpstreamRequest {
             method: "GET",
@@ -195,6 +229,9 @@ impl<P: Platform> Exchange<'_, P> {
     }
 }
 
+/// Why an answer is not confirmed, for the log, if the upstream has answered without a verdict.
+pub(in crate::app) const CANNOT_TELL: &str = "the origin could not tell";
+
 fn check_reply(verdict: Verdict, question: &UpstreamQuestion, request: &Request<'_>) -> Reply {
     let otherwise = &question.otherwise;
     match verdict {
@@ -207,7 +244,7 @@ fn check_reply(verdict: Verdict, question: &UpstreamQuestion, request: &Request<
         }
         Verdict::NoItem if !matches!(otherwise.status, 402 | 404) => ApiError::ItemNotFound.into(),
         Verdict::Denied | Verdict::NoItem => otherwise.clone(),
-        Verdict::CannotTell => unconfirmed(question, "the origin could not tell"),
+        Verdict::CannotTell => unconfirmed(question, CANNOT_TELL),
     }
 }
 

@@ -41,7 +41,7 @@ use places::Places;
 use super::problems::Problems;
 
 pub(super) use admission::number_of;
-pub(super) use ask::UpstreamQuestion;
+pub(super) use ask::{CANNOT_TELL, Heard, UpstreamQuestion};
 pub(super) use exchange::{Exchange, StreamOf};
 pub(super) use forward::Write;
 pub(super) use lane::Party;

@@ -137,6 +137,52 @@ fn a_binding_is_held_to_its_merchant() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn many_items_are_asked_for_in_one_call() {
+    let worker = started();
+    let items = json!([5101, 6203, 5999, 5150, 5140]);
+    for name in ["subscriber", "never-bought", "season-pass"] {
+        let token = worker.token(name);
+        let told = worker.call("ANY", "checkMany", &json!([token, items]))["result"].clone();
+        let wire = Wire::get("/access?items=5101,6203,5999,5150,5140").bearer(&token);
+        let mut expected = worker.send(&wire).json();
+        expected["ok"] = true.into();
+        assert_eq!(told, expected, "{name}");
+        // Of other merchants' items nothing is told; an unknown one has no merchant.
+        for (binding, own) in [("FERNHOLLOW", [5101, 5150, 5140].as_slice()), ("TIDEGATE", &[6203])] {
+            let told = worker.call(binding, "checkMany", &json!([token, items]))["result"].clone();
+            for (item, unrestricted) in
+                told["items"].as_array().unwrap().iter().zip(expected["items"].as_array().unwrap())
+            {
+                let id = item["id"].as_i64().unwrap();
+                if own.contains(&id) || id == 5999 {
+                    let is_of_another =
+                        item["code"] == 403 && name == "season-pass" && binding == "FERNHOLLOW";
+                    assert!(
+                        item == unrestricted || is_of_another,
+                        "{name}, {binding}: {item}, not {unrestricted}"
+                    );
+                } else {
+                    assert_eq!(item, &json!({ "id": id, "access": false, "code": 403 }), "{name}, {binding}");
+                }
+            }
+        }
+    }
+    let token = worker.token("subscriber");
+    let many: Vec<i64> = (1..=200).collect();
+    let told = worker.call("ANY", "checkMany", &json!([token, many]))["result"].clone();
+    assert_eq!(told["items"].as_array().map(Vec::len), Some(200));
+    for items in
+        [json!([]), json!(5101), json!(["5101"]), json!([5101, null]), json!((1..=201).collect::<Vec<_>>())]
+    {
+        let told = worker.call("ANY", "checkMany", &json!([token, items]))["result"].clone();
+        assert_eq!(code(&told), 422, "{items}: {told}");
+    }
+    assert_eq!(code(&worker.call("ANY", "checkMany", &json!(["a.b.c", [5101]]))["result"]), 401);
+    assert_eq!(code(&worker.call("LICENSES", "checkMany", &json!([token, [5101]]))["result"]), 403);
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_binding_is_held_to_its_methods() {
     let worker = started();
     let token = worker.token("subscriber");

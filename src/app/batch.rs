@@ -1,0 +1,328 @@
+//! Several questions of one viewer at once: which version answers them, and which of its denials the upstream confirms.
+
+use std::{borrow::Cow, fmt::Write as _, rc::Rc};
+
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::{
+    Event, ServiceReason,
+    answer::Attempt,
+    asker::asker,
+    library::{HeadState, all},
+    missing::{Missing, Patience},
+    read::{LookUps, Ruling, decide_each, published_customer},
+    unavailable,
+    upstream::{CANNOT_TELL, Exchange, Heard, UpstreamQuestion, Verdict},
+};
+use crate::{
+    api::{
+        checks,
+        error::ApiError,
+        reply::{Caching, Reply, Request},
+        viewer::Network,
+    },
+    entitlement::Reason,
+    limits::CHECKS_MAX_CONFIRMS,
+    ports::Platform,
+    token::{Principal, VerifiedToken},
+};
+
+/// Checks of several items by the owner of a token, as far as memory answers them.
+pub(super) struct Checks {
+    pub token: Rc<VerifiedToken>,
+    pub item_ids: Vec<i64>,
+    pub rulings: Rulings,
+}
+
+/// What memory answers to several questions of one viewer.
+pub(super) struct Rulings {
+    /// One for each item, in the order of the questions. All are of one version.
+    pub each: Vec<Ruling>,
+    /// How many of the upstream's changes that version reflects.
+    pub seq: u64,
+    /// Whether it is older than `SNAPSHOT_MAX_AGE_SECS`, so that its grants need the upstream's confirmation.
+    pub is_stale: bool,
+    /// Number and UUID of the customer, if they are published and needed: an access was granted through this edge a
+    /// moment ago.
+    pub published: Option<(i64, Uuid)>,
+    /// Why nothing can be told, where [`each`](Self::each) tells nothing.
+    pub reason: ServiceReason,
+    /// Whether the answer may be about one merchant only: [`Request::merchant`].
+    pub is_restricted: bool,
+}
+
+impl<P: Platform> Attempt<'_, P> {
+    /// Decides for one viewer about each of `item_ids`, all by one version and at one moment. Where no version has every
+    /// record, the newest one answers, and the questions that it cannot answer are [`Ruling::Unreadable`].
+    ///
+    /// # Errors
+    /// With what memory lacks.
+    pub fn rule(&self, principal: &Principal, item_ids: &[i64]) -> Result<Rulings, Missing<P::Verifier>> {
+        let now = self.now();
+        let snapshots = &mut *self.library.write();
+        let mut rulings = Rulings {
+            each: Vec::new(),
+            seq: 0,
+            is_stale: false,
+            published: None,
+            reason: ServiceReason::NoSnapshot,
+            is_restricted: self.request.merchant.is_some(),
+        };
+        match snapshots.head_state(now) {
+            HeadState::Missing | HeadState::Expired => return Err(Missing::Head),
+            HeadState::Unavailable => {
+                rulings.each.resize(item_ids.len(), Ruling::Unreadable);
+                return Ok(rulings);
+            }
+            HeadState::Fresh | HeadState::Stale => {}
+        }
+        rulings.is_stale = snapshots.is_stale(self.config.head_max_age_secs, now);
+        rulings.reason = ServiceReason::Unreadable;
+        let mut chosen = None;
+        for version in snapshots.versions.all() {
+            let objects = &mut snapshots.objects;
+            let mut look_ups = LookUps::new(&version, &mut objects.cache);
+            look_ups.merchant = self.request.merchant;
+            let pass = decide_each(&mut look_ups, principal, item_ids, now);
+            if let Some(error) = pass.corrupt {
+                Event::Corrupt { seq: version.head.seq, error }.log(self.platform.log());
+            }
+            let is_unreadable = pass.missing.iter().any(|name| objects.is_unreadable(*name, now));
+            // As for a single check, a version with an object that cannot be read leaves the answer to the one before.
+            if pass.corrupt.is_none() && !is_unreadable {
+                if !pass.missing.is_empty() {
+                    return Err(Missing::Objects(pass.missing));
+                }
+                chosen = Some((version, pass));
+                break;
+            }
+            chosen = chosen.or(Some((version, pass)));
+        }
+        let Some((version, pass)) = chosen else {
+            rulings.each.resize(item_ids.len(), Ruling::Unreadable);
+            return Ok(rulings);
+        };
+        let is_loadable = |name: &_| !snapshots.objects.is_unreadable(*name, now);
+        let missing: Vec<_> = pass.missing.into_iter().filter(is_loadable).collect();
+        if !missing.is_empty() {
+            return Err(Missing::Objects(missing));
+        }
+        if self.upstream.has_recent_grants(self.now_ms) {
+            rulings.published = published_customer(principal, &version, &mut snapshots.objects.cache);
+        }
+        Ok(Rulings { each: pass.rulings, seq: version.head.origin_seq(), ..rulings })
+    }
+}
+
+impl Rulings {
+    /// Whether the upstream may know better than one of them, as for a single check: it does not grant, or the snapshot
+    /// is too old to grant.
+    const fn is_open(&self, ruling: Ruling) -> bool {
+        match ruling {
+            Ruling::Granted(_) => self.is_stale,
+            Ruling::GrantedUpstream(_) | Ruling::Denied(Reason::OtherMerchant | Reason::ItemInactive) => {
+                false
+            }
+            Ruling::Denied(_) => true,
+            // The upstream does not know of the restriction, so it is asked about items of that merchant only.
+            Ruling::UnknownItem | Ruling::Unreadable => !self.is_restricted,
+        }
+    }
+
+    /// The status of the single check with this answer.
+    fn status(&self, ruling: Ruling) -> u16 {
+        match ruling {
+            Ruling::Denied(Reason::OtherMerchant) if self.is_restricted => {
+                ApiError::InvalidPrivileges.status()
+            }
+            ruling => ruling.status(),
+        }
+    }
+}
+
+impl Checks {
+    /// Whether the upstream may know better than one of the answers. `min_seq` is how many of its changes the client wants
+    /// them to reflect.
+    pub fn is_for_upstream(&self, min_seq: u64) -> bool {
+        let Rulings { each, seq, .. } = &self.rulings;
+        min_seq > *seq || each.iter().any(|ruling| self.rulings.is_open(*ruling))
+    }
+
+    /// Whether the client wants an answer that is newer than the snapshot, and gets one by asking about a grant. Such
+    /// requests are counted.
+    pub fn insists_on_grants(&self, min_seq: u64) -> bool {
+        min_seq > self.rulings.seq && self.rulings.each.iter().any(|ruling| ruling.status() == 200)
+    }
+
+    /// The answer. The log gets how many items are denied.
+    pub fn reply(&self) -> Reply {
+        let each = &self.rulings.each;
+        if each.iter().all(|ruling| *ruling == Ruling::Unreadable) {
+            return Reply::error(unavailable(), self.rulings.reason.code());
+        }
+        let shown = |ruling: &Ruling| ruling.shown_end().ok_or_else(|| self.rulings.status(*ruling));
+        let body = checks::body(self.item_ids.iter().copied().zip(each.iter().map(shown)));
+        let reply = Reply::ok(body, Caching::Private);
+        let mut denied = Tally::default();
+        for ruling in each.iter().filter(|ruling| ruling.status() != 200) {
+            denied.count(Cow::Borrowed(ruling.code()));
+        }
+        if denied.0.is_empty() {
+            return reply;
+        }
+        let mut detail = format!("of {}", each.len());
+        denied.write_to(&mut detail, ": ");
+        Reply { reason: Cow::Borrowed(ServiceReason::SomeDenied.code()), ..reply }.with_detail(detail)
+    }
+
+    /// The answer after the upstream was asked.
+    pub async fn confirmed<P: Platform>(mut self, exchange: &Exchange<'_, P>, patience: &Patience) -> Reply {
+        let Confirmed { seq, unconfirmed } = self.confirm(exchange, patience).await;
+        let mut reply = self.reply();
+        if let Some(seq) = seq {
+            reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
+        }
+        unconfirmed.write_to(&mut reply.detail, "; not confirmed: ");
+        reply
+    }
+
+    /// Asks the upstream about the items that it may know better: by the rules of single checks, with their memory, budgets
+    /// and circuits, and by at most [`CHECKS_MAX_CONFIRMS`] questions at the same time. Denials go first. The snapshot's
+    /// answer stands where nothing is heard.
+    pub async fn confirm<P: Platform>(
+        &mut self,
+        exchange: &Exchange<'_, P>,
+        patience: &Patience,
+    ) -> Confirmed {
+        let Request { authorization, ip_address, min_seq, .. } = *exchange.request;
+        let insists = min_seq > self.rulings.seq;
+        let asker = asker(&self.token, authorization);
+        let mut unconfirmed = Tally::default();
+        let mut questions = Vec::new();
+        for are_granted in [false, true] {
+            for position in 0..self.item_ids.len() {
+                let Some((item_id, ruling)) = self.at(position) else { continue };
+                let is_open = insists || self.rulings.is_open(ruling);
+                if !is_open || (ruling.status() == 200) != are_granted {
+                    continue;
+                }
+                let check = (asker, item_id);
+                let remembered = exchange.remembered(check, patience.since_ms).filter(|_| !insists);
+                if let Some(verdict) = remembered {
+                    self.hear(position, Heard::Verdict(verdict), &mut unconfirmed);
+                } else if questions.len() < CHECKS_MAX_CONFIRMS {
+                    let question = UpstreamQuestion {
+                        check: Some(check),
+                        playback: None,
+                        token: Some(Rc::clone(&self.token)),
+                        query: String::new(),
+                        address: Network::of(ip_address),
+                        published: self.rulings.published,
+                        insists,
+                        otherwise: single(ruling),
+                    };
+                    questions.push((position, question));
+                } else {
+                    unconfirmed.count(Cow::Borrowed(BEYOND));
+                }
+            }
+        }
+        let asked = questions.iter().map(|(_, question)| {
+            let mut patience = patience.clone();
+            async move {
+                loop {
+                    // After a wait for a request that asks the same, its answer is remembered, or this one asks.
+                    if let Some(heard) = exchange.hear(question, &mut patience).await {
+                        return heard;
+                    }
+                }
+            }
+            .boxed_local()
+        });
+        let heard = all(asked.collect()).await;
+        let mut seqs = Vec::new();
+        for ((position, _), (heard, seq)) in questions.iter().zip(heard) {
+            seqs.extend(seq);
+            self.hear(*position, heard, &mut unconfirmed);
+        }
+        let is_whole = seqs.len() == self.item_ids.len();
+        Confirmed { seq: seqs.into_iter().min().filter(|_| is_whole), unconfirmed }
+    }
+
+    fn at(&self, position: usize) -> Option<(i64, Ruling)> {
+        Some((*self.item_ids.get(position)?, *self.rulings.each.get(position)?))
+    }
+
+    /// The upstream's word on one of the items, as for a single check. `unconfirmed` counts the answers that stay as they
+    /// were, because nothing was heard that counts.
+    fn hear(&mut self, position: usize, heard: Heard, unconfirmed: &mut Tally) {
+        let Some(ruling) = self.rulings.each.get_mut(position) else { return };
+        let reason = match heard {
+            Heard::Verdict(Verdict::Granted(_, ends_at)) => {
+                *ruling = Ruling::GrantedUpstream(ends_at);
+                return;
+            }
+            Heard::Verdict(Verdict::Denied) => {
+                if ruling.status() != 402 {
+                    *ruling = Ruling::Denied(Reason::NoGrant);
+                }
+                return;
+            }
+            Heard::Verdict(Verdict::NoItem) => {
+                if !matches!(ruling.status(), 402 | 404) {
+                    *ruling = Ruling::UnknownItem;
+                }
+                return;
+            }
+            Heard::Verdict(Verdict::CannotTell) => Cow::Borrowed(CANNOT_TELL),
+            // No check is answered like another read.
+            Heard::Read(_) => return,
+            Heard::Nothing(reason) => Cow::Owned(reason),
+        };
+        unconfirmed.count(reason);
+    }
+}
+
+/// What came of asking the upstream about several items.
+pub(super) struct Confirmed {
+    /// How many of the upstream's changes every answer reflects. `None` if the snapshot, or the memory, gave one of them.
+    pub seq: Option<u64>,
+    /// Why answers are not confirmed, and how many are not for each reason.
+    pub unconfirmed: Tally,
+}
+
+/// Words for the log, and how often each came.
+#[derive(Default)]
+pub(super) struct Tally(Vec<(Cow<'static, str>, usize)>);
+
+impl Tally {
+    fn count(&mut self, word: Cow<'static, str>) {
+        match self.0.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, times)) => *times += 1,
+            None => self.0.push((word, 1)),
+        }
+    }
+
+    /// Appends `before` and the list of the words, if there are any.
+    pub fn write_to(&self, text: &mut String, before: &str) {
+        for (position, (word, times)) in self.0.iter().enumerate() {
+            let before = if position == 0 { before } else { ", " };
+            // Writing to a text does not fail.
+            let _ = write!(text, "{before}{times} {word}");
+        }
+    }
+}
+
+/// Why an answer is not confirmed, for the log, if the other items of the question were asked about.
+const BEYOND: &str = "the questions for one answer are used up";
+
+/// The single check's answer, as far as the rules of confirmations go by it.
+fn single(ruling: Ruling) -> Reply {
+    match ruling.status() {
+        200 => Reply::ok(String::new(), Caching::Private),
+        402 => Reply::error(ApiError::NoAccess, ruling.code()),
+        404 => Reply::error(ApiError::ItemNotFound, ruling.code()),
+        _ => Reply::error(unavailable(), ruling.code()),
+    }
+}

@@ -1,0 +1,146 @@
+//! Several questions of one viewer, decided in one pass: one version, one look at the customer's record, and all objects
+//! that are not in memory named together.
+
+use super::{LookUps, decide_for};
+use crate::{
+    app::ServiceReason,
+    entitlement::{Decision, Grant, Question, Reason},
+    snapshot::{
+        customer::CustomerRecord,
+        index::Tree,
+        item::ItemRecord,
+        object::{FormatError, ObjectName},
+        time::UnixSecs,
+        version::{Found, Version},
+    },
+    token::Principal,
+};
+
+/// The answer to one of several questions. [`status`](Self::status) is that of a single check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Ruling {
+    /// The viewer may play the item, by the snapshot.
+    Granted(Grant),
+    /// The viewer may play the item, by the upstream, until this moment, unix seconds.
+    GrantedUpstream(UnixSecs),
+    /// The viewer may not play the item.
+    Denied(Reason),
+    /// The item does not exist.
+    UnknownItem,
+    /// It cannot be told now, because a record is invalid or not in memory. This is not a denial.
+    Unreadable,
+}
+
+impl Ruling {
+    /// When the access ends, as answers show it, unix seconds. `None` without an access.
+    pub fn shown_end(self) -> Option<UnixSecs> {
+        match self {
+            Self::Granted(grant) => Some(grant.shown_end()),
+            Self::GrantedUpstream(ends_at) => Some(ends_at),
+            Self::Denied(_) | Self::UnknownItem | Self::Unreadable => None,
+        }
+    }
+
+    /// The status of a single check with this answer: 200, 402, 404, or 503 where it cannot be told.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Granted(_) | Self::GrantedUpstream(_) => 200,
+            Self::Denied(Reason::ItemInactive) | Self::UnknownItem => 404,
+            Self::Denied(_) => 402,
+            Self::Unreadable => 503,
+        }
+    }
+
+    /// Its name in logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Granted(Grant { reason, .. }) | Self::Denied(reason) => reason.code(),
+            Self::GrantedUpstream(_) => ServiceReason::Upstream.code(),
+            Self::UnknownItem => ServiceReason::UnknownItem.code(),
+            Self::Unreadable => ServiceReason::Unreadable.code(),
+        }
+    }
+}
+
+/// What one version answers to several questions.
+pub(in crate::app) struct Pass {
+    /// One for each item, in the order of the questions.
+    pub rulings: Vec<Ruling>,
+    /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
+    pub missing: Vec<ObjectName>,
+    /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
+    pub corrupt: Option<FormatError>,
+}
+
+/// Decides for one viewer about each of `item_ids`, all at `now`, unix seconds. A record that cannot be read costs only the
+/// questions about it; without the customer's own there is no answer to any.
+pub(in crate::app) fn decide_each(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_ids: &[i64],
+    now: UnixSecs,
+) -> Pass {
+    // Every look-up comes before the first decision, so that the missing objects are loaded at once.
+    let customer = look_ups.find(Tree::Customers, principal.customer_key);
+    let find = |id: &i64| look_ups.find(Tree::Items, look_ups.item_key(*id));
+    let items: Vec<_> = item_ids.iter().map(find).collect();
+    let mut pass = Pass {
+        rulings: vec![Ruling::Unreadable; items.len()],
+        missing: std::mem::take(&mut look_ups.missing),
+        corrupt: None,
+    };
+    let (version, only) = (look_ups.version, look_ups.merchant);
+    if let Err(error) = pass.decide((version, only), principal, customer, &items, now) {
+        pass.corrupt = Some(error);
+    }
+    pass
+}
+
+impl Pass {
+    /// Decides about the items that were found, in a version and for the only merchant. The error is about the customer's
+    /// record.
+    fn decide(
+        &mut self,
+        (version, only): (&Version, Option<i64>),
+        principal: &Principal,
+        customer: Result<Found, FormatError>,
+        items: &[Result<Found, FormatError>],
+        now: UnixSecs,
+    ) -> Result<(), FormatError> {
+        let customer = match &customer? {
+            Found::Record(record) => Some(record.clone()),
+            Found::Absent => None,
+            Found::Load(_) => return Ok(()),
+        };
+        let customer = customer.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose()?;
+        let customer = customer.as_ref();
+        for (ruling, item) in self.rulings.iter_mut().zip(items) {
+            match ruling_on((version, only), principal, customer, item, now) {
+                Ok(decided) => *ruling = decided,
+                Err(error) => self.corrupt = Some(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ruling_on(
+    (version, only): (&Version, Option<i64>),
+    principal: &Principal,
+    customer: Option<&CustomerRecord<'_>>,
+    item: &Result<Found, FormatError>,
+    now: UnixSecs,
+) -> Result<Ruling, FormatError> {
+    let record = match item {
+        Ok(Found::Record(record)) => record,
+        Ok(Found::Absent) => return Ok(Ruling::UnknownItem),
+        Ok(Found::Load(_)) => return Ok(Ruling::Unreadable),
+        Err(error) => return Err(*error),
+    };
+    let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
+    let question = Question { principal, customer, item, directory, now };
+    Ok(match decide_for(only, &question)?.decision {
+        Decision::Allow(grant) => Ruling::Granted(grant),
+        Decision::Deny(reason) => Ruling::Denied(reason),
+    })
+}
