@@ -3,6 +3,7 @@
 
 mod audit;
 mod budget;
+mod calls;
 mod confirm;
 mod denylist;
 mod edge;
