@@ -108,6 +108,14 @@ pub const CURSOR_MAX_BYTES: usize = 1024;
 /// tree, and the members of a package.
 pub const LOAD_ROUNDS_MAX: usize = 8;
 
+/// Number of objects that a request which needs many loads at the same time: 2 MiB of shards. A Worker has six
+/// connections; further objects would wait for them.
+pub const LOADS_AT_ONCE: usize = 32;
+
+/// Number of objects being loaded from which on such requests load no more: 16 MiB of shards. Requests that need few are
+/// not bound by it, so that a flood of long questions keeps no check waiting.
+pub const LOADS_OF_MANY_MAX: usize = 256;
+
 /// Longest part of a path in a log line. The longest valid path has 84 bytes; a client can send 16 KiB.
 pub const LOGGED_PATH_MAX_BYTES: usize = 128;
 
@@ -391,3 +399,21 @@ pub const UPSTREAM_RETRY_MS: u64 = 100;
 /// Number of playback signatures that an isolate remembers: 1,024 of at most 512 bytes, with their names 0.6 MiB. At 300
 /// s a window, an isolate that signs three different films a second finds each of them again.
 pub const SIGNATURES_MAX: usize = 1024;
+
+/// Longest body of a question in the standard's form (AuthZEN): 200 evaluations of 1 KiB each, and defaults. Parsed, it
+/// takes at most some 4 MiB.
+pub const AUTHZEN_MAX_BYTES: usize = 256 * 1024;
+
+/// Number of evaluations in one request: a page of tiles for a service. Each may need two objects of the snapshot, 400 in
+/// all: 25 MiB of [`OBJECT_CACHE_BYTES`].
+pub const AUTHZEN_EVALUATIONS_MAX: usize = 200;
+
+/// Largest number of items on a page of a search, for the reason of [`PAGE_MAX_ITEMS`].
+pub const AUTHZEN_PAGE_MAX_ITEMS: usize = PAGE_MAX_ITEMS;
+
+/// Number of shards of items that one page of a search reads, 0.5 MiB and some 350 items: a page costs no more than a few
+/// milliseconds, however large the catalogue is.
+pub const AUTHZEN_PAGE_SHARDS: usize = 8;
+
+/// Number of items that one page of a search looks at, where it need not go through the whole catalogue.
+pub const AUTHZEN_PAGE_LOOKS: usize = 200;

@@ -9,7 +9,7 @@ export interface EntitlementsProps {
   capabilities?: Method[];
 }
 
-export type Method = "check" | "checkMany" | "licenses" | "playback";
+export type Method = "check" | "checkMany" | "licenses" | "playback" | "explain";
 
 /** The viewer's device, as `cf-connecting-ip` and `request.cf.country` of the viewer's own request have it. */
 export interface Viewer {
@@ -20,6 +20,7 @@ export interface Viewer {
 /**
  * Why there is no answer, or no access. Only 402 is a denial.
  *
+ * - 400: only `explain`: the customer is too long, for instance
  * - 401: the token is missing, invalid or expired
  * - 402: no access
  * - 403: the props do not allow it, or the token's issuer does not: `reason`
@@ -30,10 +31,10 @@ export interface Viewer {
  * - 503: not known at present
  */
 export interface Refusal {
-  code: 401 | 402 | 403 | 404 | 422 | 429 | 500 | 503;
+  code: 400 | 401 | 402 | 403 | 404 | 422 | 429 | 500 | 503;
   message: string;
   /** Of 403. */
-  reason?: "may_not_call" | "other_merchant" | "may_not_view";
+  reason?: "may_not_call" | "other_merchant" | "may_not_view" | (string & {});
 }
 
 /** Times are unix seconds. */
@@ -98,6 +99,31 @@ export interface Source {
 
 export type Playback = { access: true; expires_at: number; sources: Source[] } | Refused;
 
+/** A grant that was looked at. */
+export interface Considered {
+  source: string;
+  /** Why it does not count. */
+  obstacle: string | null;
+  access_id: number | null;
+  license_id: string | null;
+  created_at: number;
+  starts_at: number | null;
+  expires_at: number;
+}
+
+export interface Explained {
+  ok: true;
+  access: boolean;
+  reason: string;
+  expires_at?: number;
+  seq?: number;
+  /** Only for tokens of an issuer with the capability `explain`. */
+  as_of?: number;
+  considered?: Considered[];
+}
+
+export type Explanation = Explained | Unanswered;
+
 export declare class Entitlements extends WorkerEntrypoint<unknown, EntitlementsProps> {
   /** May the owner of the token play the item now? */
   check(token: string, itemId: number, viewer?: Viewer): Promise<Check>;
@@ -107,4 +133,9 @@ export declare class Entitlements extends WorkerEntrypoint<unknown, Entitlements
   licenses(token: string, viewer?: Viewer): Promise<Licenses>;
   /** Signs the item's media, if the owner of the token may play it now. */
   playback(token: string, itemId: number, viewer?: Viewer): Promise<Playback>;
+  /**
+   * Why may the customer play the item now, or not? `customer` is `<namespace>:<subject>`, the token that of a service,
+   * or the customer's own.
+   */
+  explain(token: string, itemId: number, customer: string): Promise<Explanation>;
 }

@@ -67,10 +67,16 @@ impl<'a> MediaType<'a> {
             && self.subtype.eq_ignore_ascii_case("x-www-form-urlencoded")
     }
 
+    /// Whether it is this type and no other name of it.
+    #[must_use]
+    pub fn is(self, main: &str, subtype: &str) -> bool {
+        self.main.eq_ignore_ascii_case(main) && self.subtype.eq_ignore_ascii_case(subtype)
+    }
+
     /// Whether the body is plain text.
     #[must_use]
     pub fn is_plain_text(self) -> bool {
-        self.main.eq_ignore_ascii_case("text") && self.subtype.eq_ignore_ascii_case("plain")
+        self.is("text", "plain")
     }
 
     /// Whether the body is UTF-8 as far as the `charset` parameter says: it is absent, UTF-8, or ASCII, which is a

@@ -1,5 +1,6 @@
 //! The wire contract: routes, bodies, errors, CORS.
 
+pub mod authzen;
 pub mod bodies;
 pub mod checks;
 pub mod contract;

@@ -27,7 +27,7 @@
 use uuid::Uuid;
 
 use super::{
-    contract::{ENDPOINTS, Endpoint, Id, Kind, Methods, Server, table},
+    contract::{Auth, ENDPOINTS, Endpoint, Id, Kind, Methods, Server, table},
     error::ApiError,
     list, query,
     reply::Request,
@@ -156,7 +156,8 @@ fn owned(prefix: &str) -> Option<&'static str> {
     }
     let is_owned = |endpoint: &Endpoint| {
         let kinds = endpoint.operations.iter().map(|operation| operation.kind);
-        let is_check = *endpoint == table::ACCESS || *endpoint == table::LICENSE;
+        let is_asked = endpoint.operations.iter().any(|operation| operation.auth == Auth::Asker);
+        let is_check = is_asked || *endpoint == table::ACCESS || *endpoint == table::LICENSE;
         is_check
             || kinds.into_iter().any(|kind| {
                 matches!(kind, Kind::Health | Kind::Publish | Kind::Playback | Kind::Checks | Kind::Feed)

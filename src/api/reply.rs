@@ -14,6 +14,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The query, without its `?`.
     pub query: &'a str,
+    /// Scheme and host of the URL that was asked for: `https://entitlements.example.com`.
+    pub base_url: &'a str,
     /// The header `Authorization`; empty if the request does not have it.
     pub authorization: &'a str,
     /// The header `Origin`, which names the page that sends the request; empty if the request does not have it.

@@ -8,8 +8,12 @@ pub const PASSED_HEADERS: [&str; 5] =
     ["accept", "accept-language", "content-type", "idempotency-key", "user-agent"];
 
 /// The headers of such a request that the edge reads itself, and does not forward.
-pub const INSPECTED_HEADERS: [&str; 3] =
-    ["content-encoding", "access-control-request-headers", "access-control-request-private-network"];
+pub const INSPECTED_HEADERS: [&str; 4] = [
+    "x-request-id",
+    "content-encoding",
+    "access-control-request-headers",
+    "access-control-request-private-network",
+];
 
 /// Checks the headers of a write's body: it must be a form or JSON, in UTF-8 and not compressed.
 ///

@@ -6,20 +6,21 @@ use uuid::Uuid;
 
 use super::{
     Event, Permission, ServiceReason, Tokens, Unverified,
+    authzen::Deliberation,
     batch::Checks,
     library::{HeadState, Library},
     missing::Missing,
     plan::{PassThroughPlan, Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
     publish::Transfer,
-    read::{Read, ReadError, Source},
+    read::{Read, ReadError, Source, Terms},
     seconds, unavailable,
     upstream::{Party, Passage, UpstreamQuestion, UpstreamTraffic, Write, number_of},
 };
 use crate::{
     api::{
-        checks,
+        authzen, checks,
         error::ApiError,
-        reply::{Reply, Request},
+        reply::{Caching, Reply, Request},
         viewer::Network,
     },
     config::Config,
@@ -36,6 +37,10 @@ pub(super) enum Next {
     Confirm(Box<UpstreamQuestion>),
     /// Some of the snapshot's answers to several questions want the upstream's confirmation.
     ConfirmEach(Box<Checks>),
+    /// The body is wanted, and may be read: the token is good.
+    ReadBody,
+    /// The snapshot's answers in the form of AuthZEN want the upstream's confirmation.
+    ConfirmVerdicts(Box<Deliberation>),
     /// The upstream gets the write, with the token of its sender if it needs one.
     Forward(Write, Option<Rc<VerifiedToken>>),
     /// The upstream gets the request as it is, with the token of its sender if there is one.
@@ -45,7 +50,7 @@ pub(super) enum Next {
 }
 
 /// Why an attempt ends early.
-enum Stop<V: SignatureVerifier> {
+pub(super) enum Stop<V: SignatureVerifier> {
     Reply(Reply),
     Missing(Missing<V>),
 }
@@ -77,9 +82,11 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub upstream: &'a UpstreamTraffic,
     pub request: &'a Request<'a>,
     pub now_ms: u64,
+    /// Whether nothing more is loaded: an answer that can do without some records does without the missing ones.
+    pub is_last: bool,
 }
 
-type Attempted<T, P> = Result<T, Stop<<P as Platform>::Verifier>>;
+pub(super) type Attempted<T, P> = Result<T, Stop<<P as Platform>::Verifier>>;
 
 impl<P: Platform> Attempt<'_, P> {
     /// Goes as far as memory allows.
@@ -92,6 +99,7 @@ impl<P: Platform> Attempt<'_, P> {
             Plan::Checks => self.checks(),
             Plan::Write(plan) => self.write(plan),
             Plan::PassThrough(plan) => self.pass_through(*plan),
+            Plan::Authzen(plan) => self.authzen(plan),
             Plan::Publish(plan) => self.publish(*plan),
         };
         match next {
@@ -104,6 +112,10 @@ impl<P: Platform> Attempt<'_, P> {
     fn read(&self, plan: &ReadPlan) -> Attempted<Next, P> {
         let read = match plan {
             ReadPlan::Health => Read::Health { is_detailed: self.may_see_numbers()? },
+            ReadPlan::Metadata => {
+                let body = authzen::metadata(self.request.base_url);
+                return Ok(Next::Reply(Reply::ok(body, Caching::Public)));
+            }
             plan => {
                 let is_signed = !self.request.authorization.is_empty();
                 plan.permitted(is_signed, &self.config.issuers, || self.token())?
@@ -117,7 +129,7 @@ impl<P: Platform> Attempt<'_, P> {
         let token = self.token()?;
         Permission::View.check(&token, &self.config.issuers)?;
         let item_ids = checks::item_ids(self.request.query).ok_or(ApiError::INVALID_ITEMS)?;
-        let rulings = self.rule(&token.principal, &item_ids)?;
+        let rulings = self.rule(&token.principal, &item_ids, Terms::default())?;
         let checks = Checks { token, item_ids, rulings };
         Ok(if self.config.upstream.is_some() && checks.is_for_upstream(self.request.min_seq) {
             Next::ConfirmEach(Box::new(checks))
@@ -194,7 +206,7 @@ impl<P: Platform> Attempt<'_, P> {
         Ok(Next::Publish(plan.transfer, token))
     }
 
-    fn token(&self) -> Attempted<Rc<VerifiedToken>, P> {
+    pub fn token(&self) -> Attempted<Rc<VerifiedToken>, P> {
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
         let verified = self.tokens.verify(self.request.authorization, self.now(), verifier, entropy);
         verified.map_err(|error| match error {
@@ -250,7 +262,7 @@ impl<P: Platform> Attempt<'_, P> {
         Err(refusal.with_detail(detail).into())
     }
 
-    fn answer(&self, read: &Read) -> Attempted<Next, P> {
+    pub fn answer(&self, read: &Read) -> Attempted<Next, P> {
         let now = self.now();
         let snapshots = &mut *self.library.write();
         match snapshots.head_state(now) {
@@ -378,6 +390,8 @@ impl ReadPlan {
             Self::Entitlements if !is_signed => Read::Entitlements { token: None },
             Self::Entitlements => Read::Entitlements { token: Some(viewer()?) },
             Self::Health => Read::Health { is_detailed: false },
+            // Known without a look at the snapshot.
+            Self::Metadata => return Err(ApiError::RouteNotFound.into()),
             Self::Public(read) => Read::Public(read?),
         })
     }

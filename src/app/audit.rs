@@ -32,9 +32,10 @@ impl Change {
     /// The change that a plan is about, if it is about one.
     pub fn of(plan: &Plan) -> Option<Self> {
         let (action, key) = match plan {
-            Plan::Read(_) | Plan::Checks | Plan::PassThrough(PassThroughPlan { is_read: true, .. }) => {
-                return None;
-            }
+            Plan::Read(_)
+            | Plan::Checks
+            | Plan::Authzen(_)
+            | Plan::PassThrough(PassThroughPlan { is_read: true, .. }) => return None,
             Plan::PassThrough(_) => ("pass_through", None),
             Plan::Write(write) => (if write.permission.is_some() { "write" } else { SIGN_IN }, None),
             Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {

@@ -11,7 +11,7 @@ use super::{
     asker::asker,
     library::{HeadState, all},
     missing::{Missing, Patience},
-    read::{LookUps, Ruling, decide_each, published_customer},
+    read::{LookUps, Ruling, Terms, decide_each, published_customer},
     unavailable,
     upstream::{CANNOT_TELL, Exchange, Heard, UpstreamQuestion, Verdict},
 };
@@ -22,9 +22,10 @@ use crate::{
         reply::{Caching, Reply, Request},
         viewer::Network,
     },
-    entitlement::Reason,
+    entitlement::{Considered, Reason},
     limits::CHECKS_MAX_CONFIRMS,
     ports::Platform,
+    snapshot::time::UnixSecs,
     token::{Principal, VerifiedToken},
 };
 
@@ -39,6 +40,10 @@ pub(super) struct Checks {
 pub(super) struct Rulings {
     /// One for each item, in the order of the questions. All are of one version.
     pub each: Vec<Ruling>,
+    /// The grants that were looked at for each of them, if they are wanted.
+    pub considered: Vec<Vec<Considered>>,
+    /// When that version was true at the origin, unix seconds.
+    pub as_of: UnixSecs,
     /// How many of the upstream's changes that version reflects.
     pub seq: u64,
     /// Whether it is older than `SNAPSHOT_MAX_AGE_SECS`, so that its grants need the upstream's confirmation.
@@ -58,11 +63,19 @@ impl<P: Platform> Attempt<'_, P> {
     ///
     /// # Errors
     /// With what memory lacks.
-    pub fn rule(&self, principal: &Principal, item_ids: &[i64]) -> Result<Rulings, Missing<P::Verifier>> {
+    pub fn rule(
+        &self,
+        principal: &Principal,
+        item_ids: &[i64],
+        terms: Terms,
+    ) -> Result<Rulings, Missing<P::Verifier>> {
         let now = self.now();
+        let terms = Terms { merchant: self.request.merchant, ..terms };
         let snapshots = &mut *self.library.write();
         let mut rulings = Rulings {
             each: Vec::new(),
+            considered: Vec::new(),
+            as_of: 0,
             seq: 0,
             is_stale: false,
             published: None,
@@ -82,16 +95,20 @@ impl<P: Platform> Attempt<'_, P> {
         let mut chosen = None;
         for version in snapshots.versions.all() {
             let objects = &mut snapshots.objects;
-            let mut look_ups = LookUps::new(&version, &mut objects.cache);
-            look_ups.merchant = self.request.merchant;
-            let pass = decide_each(&mut look_ups, principal, item_ids, now);
+            let pass = decide_each(
+                &mut LookUps::new(&version, &mut objects.cache),
+                principal,
+                item_ids,
+                terms,
+                terms.at.unwrap_or(now),
+            );
             if let Some(error) = pass.corrupt {
                 Event::Corrupt { seq: version.head.seq, error }.log(self.platform.log());
             }
             let is_unreadable = pass.missing.iter().any(|name| objects.is_unreadable(*name, now));
             // As for a single check, a version with an object that cannot be read leaves the answer to the one before.
             if pass.corrupt.is_none() && !is_unreadable {
-                if !pass.missing.is_empty() {
+                if !pass.missing.is_empty() && !self.is_last {
                     return Err(Missing::Objects(pass.missing));
                 }
                 chosen = Some((version, pass));
@@ -103,7 +120,7 @@ impl<P: Platform> Attempt<'_, P> {
             rulings.each.resize(item_ids.len(), Ruling::Unreadable);
             return Ok(rulings);
         };
-        let is_loadable = |name: &_| !snapshots.objects.is_unreadable(*name, now);
+        let is_loadable = |name: &_| !self.is_last && !snapshots.objects.is_unreadable(*name, now);
         let missing: Vec<_> = pass.missing.into_iter().filter(is_loadable).collect();
         if !missing.is_empty() {
             return Err(Missing::Objects(missing));
@@ -111,14 +128,16 @@ impl<P: Platform> Attempt<'_, P> {
         if self.upstream.has_recent_grants(self.now_ms) {
             rulings.published = published_customer(principal, &version, &mut snapshots.objects.cache);
         }
-        Ok(Rulings { each: pass.rulings, seq: version.head.origin_seq(), ..rulings })
+        let (each, considered) = (pass.rulings, pass.considered);
+        let (seq, as_of) = (version.head.origin_seq(), version.head.as_of);
+        Ok(Rulings { each, considered, seq, as_of, ..rulings })
     }
 }
 
 impl Rulings {
     /// Whether the upstream may know better than one of them, as for a single check: it does not grant, or the snapshot
     /// is too old to grant.
-    const fn is_open(&self, ruling: Ruling) -> bool {
+    pub const fn is_open(&self, ruling: Ruling) -> bool {
         match ruling {
             Ruling::Granted(_) => self.is_stale,
             Ruling::GrantedUpstream(_) | Ruling::Denied(Reason::OtherMerchant | Reason::ItemInactive) => {

@@ -8,6 +8,7 @@ use std::{
 use super::{ServiceReason, event::Event};
 use crate::{
     api::{
+        authzen,
         cors::Cors,
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
@@ -84,7 +85,13 @@ impl Completion {
                 Timing::Loaded { dur_ms } => Cow::Owned(format!("load;dur={dur_ms}")),
             },
         ));
-        headers.push(("x-request-id", Cow::Owned(request_id)));
+        match authzen::request_id(request) {
+            Some(own) => {
+                headers.push(("x-request-id", Cow::Owned(own.to_owned())));
+                headers.push(("admit-request-id", Cow::Owned(request_id)));
+            }
+            None => headers.push(("x-request-id", Cow::Owned(request_id))),
+        }
         headers.extend(self.cors.headers(request.page_origin));
         reply
     }

@@ -4,6 +4,7 @@ use futures_util::{FutureExt as _, future::join};
 
 use super::{
     library::{HeadState, Load, Loader},
+    plan::Plan,
     seconds,
     tokens::{KeyLoader, KeyTicket},
 };
@@ -58,20 +59,21 @@ pub(super) struct Supply<'a, P: Platform> {
 }
 
 impl<P: Platform> Supply<'_, P> {
-    /// Loads it, unless another request does. `is_check` is whether the request is a check, which needs the head too.
-    pub async fn load(&self, missing: Missing<P::Verifier>, is_check: bool, may_wait: bool) -> Load {
+    /// Loads it, unless another request does.
+    pub async fn load(&self, missing: Missing<P::Verifier>, plan: &Plan, may_wait: bool) -> Load {
         match missing {
             Missing::Head => self.library.load_head(may_wait).await,
+            Missing::Objects(names) if plan.is_many() => self.library.load_many(&names).await,
             Missing::Objects(names) => self.library.load_objects(&names, may_wait).await,
             Missing::Keys(ticket) => {
-                self.load_keys(ticket, is_check).await;
+                self.load_keys(ticket, plan.is_check()).await;
                 Load::Done
             }
-            Missing::KeysElsewhere => Load::Elsewhere,
+            Missing::KeysElsewhere => Load::Elsewhere(None),
         }
     }
 
-    /// Gets an issuer's keys. The first check of an isolate needs the head as well, whether its token turns out to be
+    /// Gets an issuer's keys. `is_check` is whether the request is a check, which needs the head too. The first check of an isolate needs the head as well, whether its token turns out to be
     /// right or not, so that both are loaded at once. Reads without a token load the head for any client, so that a
     /// stranger gains nothing by this.
     async fn load_keys(&self, ticket: KeyTicket<P::Verifier>, is_check: bool) {

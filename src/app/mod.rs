@@ -26,6 +26,7 @@
 mod answer;
 mod asker;
 mod audit;
+mod authzen;
 mod batch;
 mod body;
 mod event;
@@ -201,7 +202,7 @@ impl<P: Platform> App<P> {
         id: &'a str,
         plan: &Plan,
         start: Result<Start, Missing<P::Verifier>>,
-        body: impl RequestBody<Stream = StreamOf<P>>,
+        mut body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> (Transferred, Option<Begun<'a>>) {
         let begin = |token: Option<&VerifiedToken>| {
             let actor = Actor::of(token, &self.config.issuers, request.authorization);
@@ -232,6 +233,19 @@ impl<P: Platform> App<P> {
                 }
                 Ok(Next::ConfirmEach(checks)) => {
                     return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                }
+                Ok(Next::ReadBody) => {
+                    if let Err(refusal) = plan.read_body(request, &mut body).await {
+                        return (refusal.into(), None);
+                    }
+                    next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
+                }
+                Ok(Next::ConfirmVerdicts(deliberation)) => {
+                    let reply = match self.exchange(request, id) {
+                        Some(exchange) => deliberation.confirmed(&exchange, &patience).await,
+                        None => deliberation.reply(),
+                    };
+                    return (reply.into(), None);
                 }
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());
@@ -271,10 +285,11 @@ impl<P: Platform> App<P> {
     ) -> Result<Next, Reply> {
         let supply = self.supply();
         let mut loads = 0;
+        let mut is_last = false;
         loop {
             let missing = match next {
                 Ok(next) => return Ok(next),
-                Err(_) if loads >= LOAD_ROUNDS_MAX => {
+                Err(_) if is_last || loads >= LOAD_ROUNDS_MAX => {
                     return Err(Reply::error(unavailable(), ServiceReason::LoadRounds.code()));
                 }
                 Err(Missing::KeysElsewhere) if !patience.may_wait() => {
@@ -284,15 +299,32 @@ impl<P: Platform> App<P> {
                 }
                 Err(missing) => missing,
             };
-            match supply.load(missing, plan.is_check(), patience.may_wait()).await {
+            match supply.load(missing, plan, patience.may_wait()).await {
                 Load::Done => loads += 1,
-                Load::Elsewhere => patience.wait(&self.platform).await,
+                Load::Elsewhere(object) if patience.may_wait() => loop {
+                    patience.wait(&self.platform).await;
+                    let is_loading = |name| self.library.read().objects.is_loading(name, self.now());
+                    if !patience.may_wait() || !object.is_some_and(is_loading) {
+                        break;
+                    }
+                },
+                Load::Elsewhere(_) => is_last = true,
             }
-            next = self.attempt(plan, request);
+            is_last |= loads >= LOAD_ROUNDS_MAX && plan.is_many();
+            next = self.attempt_at(plan, request, is_last);
         }
     }
 
     fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
+        self.attempt_at(plan, request, false)
+    }
+
+    fn attempt_at(
+        &self,
+        plan: &Plan,
+        request: &Request<'_>,
+        is_last: bool,
+    ) -> Result<Next, Missing<P::Verifier>> {
         let attempt = Attempt {
             platform: &self.platform,
             config: &self.config,
@@ -301,6 +333,7 @@ impl<P: Platform> App<P> {
             upstream: &self.upstream,
             request,
             now_ms: self.platform.now_ms(),
+            is_last,
         };
         attempt.run(plan)
     }

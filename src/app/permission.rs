@@ -13,6 +13,8 @@ use crate::{
 pub enum Permission {
     /// A viewer asks for themselves.
     View,
+    /// A viewer asks for themselves, or a service for any customer.
+    Ask,
     /// A merchant writes.
     Write,
     /// A viewer or a merchant sends something that is passed through. What they may do there, the origin knows alone.
@@ -30,6 +32,7 @@ impl Permission {
         match auth {
             Auth::None => None,
             Auth::Viewer => Some(Self::View),
+            Auth::Asker => Some(Self::Ask),
             Auth::Merchant => Some(Self::Write),
             Auth::Scopes(scopes) => Some(Self::Snapshot(scopes)),
             Auth::Feed => Some(Self::Feed),
@@ -39,6 +42,7 @@ impl Permission {
     const fn capability(self) -> Capability {
         match self {
             Self::View | Self::PassThrough => Capability::View,
+            Self::Ask => Capability::Check,
             Self::Write => Capability::Write,
             Self::Snapshot(_) => Capability::Publish,
             Self::Feed => Capability::Feed,
@@ -62,6 +66,7 @@ impl Permission {
     fn is_given(self, principal: &Principal) -> bool {
         match self {
             Self::View => principal.may.has(Capability::View),
+            Self::Ask => principal.may.has(Capability::View) || principal.may.has(Capability::Check),
             Self::Write => principal.roles.merchant,
             Self::PassThrough => principal.may.has(Capability::View) || principal.may.has(Capability::Write),
             Self::Snapshot(scopes) => principal.scopes.has_any(scopes),
@@ -75,6 +80,7 @@ impl Permission {
     pub const fn code(self) -> &'static str {
         match self {
             Self::View => "may_not_view",
+            Self::Ask => "may_not_ask",
             Self::Write => "not_a_merchant",
             Self::PassThrough => "may_not_pass_through",
             Self::Snapshot([Scope::SnapshotRead]) => "may_not_read_snapshot",
@@ -92,7 +98,7 @@ impl Permission {
         let name = &issuer.issuer;
         match self {
             // Every token of an issuer that may does.
-            Self::View | Self::PassThrough => String::new(),
+            Self::View | Self::Ask | Self::PassThrough => String::new(),
             Self::Write if !principal.may_act_as_merchant() => {
                 format!("claim mid: one of the merchants of issuer {name:?} is expected")
             }

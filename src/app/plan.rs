@@ -2,7 +2,7 @@
 //! long as the request loads and waits; the token is verified again after each load, which may have brought newer keys
 //! or a denylist.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::OnceCell, rc::Rc};
 
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     api::{
+        authzen::{Api, Asked},
         contract::{Effect, Id, Input, Kind, Methods, Route, Server},
         error::ApiError,
         pass_through::{self, PassThrough},
@@ -25,7 +26,7 @@ use crate::{
 
 /// What a request asks for. Invalid parameters are a part of the plan: a client without a valid token learns nothing
 /// about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// A read, answered from memory.
     Read(ReadPlan),
@@ -35,6 +36,8 @@ pub(super) enum Plan {
     Write(WritePlan),
     /// A request that the edge cannot answer, and that the upstream gets as it is.
     PassThrough(PassThroughPlan),
+    /// A question in the form of AuthZEN.
+    Authzen(AuthzenPlan),
     /// A request of the publish API.
     Publish(PublishPlan),
 }
@@ -53,6 +56,8 @@ pub(super) enum ReadPlan {
     Entitlements,
     Playback(Result<PlaybackPlan, ApiError>),
     Health,
+    /// Where the AuthZEN endpoints are.
+    Metadata,
     Public(Result<PublicRead, ApiError>),
 }
 
@@ -88,6 +93,14 @@ pub(super) struct PassThroughPlan {
     pub is_read: bool,
 }
 
+/// A question in the form of AuthZEN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AuthzenPlan {
+    pub api: Api,
+    /// The body, from when it was read on. It is read once the token has been verified.
+    pub asked: OnceCell<Rc<Asked>>,
+}
+
 /// A request of the publish API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PublishPlan {
@@ -109,6 +122,10 @@ impl Plan {
             Kind::Playback => Self::Read(ReadPlan::Playback(PlaybackPlan::of(route, request.query))),
             Kind::Checks => Self::Checks,
             Kind::Health => Self::Read(ReadPlan::Health),
+            Kind::Authzen => match route {
+                Route::Authzen(api) => Self::Authzen(AuthzenPlan { api, asked: OnceCell::new() }),
+                _ => Self::Read(ReadPlan::Metadata),
+            },
             Kind::Write(action) => Self::Write(WritePlan {
                 permission,
                 has_body,
@@ -151,11 +168,17 @@ impl Plan {
         matches!(self, Self::Read(ReadPlan::Public(Ok(_))))
     }
 
+    /// Whether its answer needs many records, and has room to say which of them it does without.
+    pub const fn is_many(&self) -> bool {
+        matches!(self, Self::Checks)
+    }
+
     /// Whether its answer needs both a token and the snapshot.
     pub const fn is_check(&self) -> bool {
         matches!(
             self,
             Self::Checks
+                | Self::Authzen(_)
                 | Self::Read(
                     ReadPlan::Access(_)
                         | ReadPlan::License
@@ -305,7 +328,8 @@ mod tests {
                     let plan = Plan::of(&request, Server::Edge).unwrap();
                     let is_anonymous = operation.kind == Kind::Read && operation.auth == Auth::None;
                     assert_eq!(plan.is_anonymous(), is_anonymous, "{method} {path}");
-                    assert_eq!(plan.is_check(), operation.auth == Auth::Viewer, "{method} {path}");
+                    let is_check = matches!(operation.auth, Auth::Viewer | Auth::Asker);
+                    assert_eq!(plan.is_check(), is_check, "{method} {path}");
                 }
             }
         }

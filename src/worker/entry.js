@@ -4,7 +4,9 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import Generated from "./generated.js";
 import { Known, item_of } from "./known.mjs";
-import { FAILED, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of } from "./rpc.mjs";
+import {
+  FAILED, INVALID_CUSTOMER, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of,
+} from "./rpc.mjs";
 
 const OWN = [
   "answer", "grant", "granted_init", "granted_numbers", "inputs", "is_ready", "item_texts", "repeat", "viewer_text",
@@ -68,21 +70,31 @@ export default {
 
 // Calls have no URL of their own, and reads no body: one request stands for all.
 const NOWHERE = "https://call.invalid";
-const CALL = new Request(NOWHERE);
+const READ = new Request(NOWHERE);
 
 const text_or_none = (value) => (typeof value === "string" ? value : undefined);
 const bearer = (token) => (typeof token === "string" ? `Bearer ${token}` : undefined);
 
-/** Status and body of the answer to a call, as one text, or the promise of it. `asked` is as in `answer`. */
-function ask({ env, ctx }, merchant, asked, path, token, viewer) {
+/** The request of a call with a body. */
+function posted(path, body) {
+  const headers = { "content-type": "application/json" };
+  return new Request(NOWHERE + path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/**
+ * Status and body of the answer to a call, as one text, or the promise of it. `asked` is as in `answer`; `body` makes the
+ * call a POST.
+ */
+function ask({ env, ctx }, merchant, { path, token, viewer, asked, body }) {
   if (!is_prepared() || !is_ready()) {
-    return started(env, ctx, () => ask({ env, ctx }, merchant, asked, path, token, viewer));
+    return started(env, ctx, () => ask({ env, ctx }, merchant, { path, token, viewer, asked, body }));
   }
+  const [method, request] = body === undefined ? ["GET", READ] : ["POST", posted(path, body)];
   const authorization = bearer(token);
   const address = text_or_none(viewer?.address);
   const country = text_or_none(viewer?.country);
   const answered = answer(
-    CALL, ctx, asked, "GET", NOWHERE + path, authorization, address, country, undefined, null, merchant ?? NaN,
+    request, ctx, asked, method, NOWHERE + path, authorization, address, country, undefined, null, merchant ?? NaN,
   );
   if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
   return answered ?? FAILED;
@@ -119,7 +131,8 @@ export class Entitlements extends WorkerEntrypoint {
       if (!is_id(item)) return INVALID_ITEM;
       const held = is_prepared() ? known.viewer(bearer(token)) : undefined;
       const granted = held === undefined ? undefined : known.called(held, item, merchant);
-      return granted ?? ask(this, merchant, { handle: 0 }, `/items/${item}/access`, token, viewer);
+      const path = `/items/${item}/access`;
+      return granted ?? ask(this, merchant, { path, token, viewer, asked: { handle: 0 } });
     });
   }
 
@@ -127,18 +140,31 @@ export class Entitlements extends WorkerEntrypoint {
     return called("checkMany", this, (merchant) => {
       const is_list = Array.isArray(items) && items.length > 0 && items.length <= 200 && items.every(is_id);
       if (!is_list) return INVALID_ITEMS;
-      return ask(this, merchant, undefined, `/access?items=${items.join(",")}`, token, viewer);
+      return ask(this, merchant, { path: `/access?items=${items.join(",")}`, token, viewer });
     });
   }
 
   licenses(token, viewer) {
-    return called("licenses", this, (merchant) => ask(this, merchant, undefined, "/license", token, viewer));
+    return called("licenses", this, (merchant) => ask(this, merchant, { path: "/license", token, viewer }));
   }
 
   playback(token, item, viewer) {
     return called("playback", this, (merchant) => {
       if (!is_id(item)) return INVALID_ITEM;
-      return ask(this, merchant, undefined, `/items/${item}/playback`, token, viewer);
+      return ask(this, merchant, { path: `/items/${item}/playback`, token, viewer });
+    });
+  }
+
+  explain(token, item, customer) {
+    return called("explain", this, (merchant) => {
+      if (!is_id(item)) return INVALID_ITEM;
+      if (typeof customer !== "string") return INVALID_CUSTOMER;
+      const body = {
+        subject: { type: "customer", id: customer },
+        action: { name: "play" },
+        resource: { type: "item", id: String(item) },
+      };
+      return ask(this, merchant, { path: "/access/v1/evaluation", token, body });
     });
   }
 }

@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     SERVICE, refresh_behind,
-    request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, seq_of},
+    request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, further_headers, seq_of},
     response, service_made,
 };
 
@@ -70,7 +70,7 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read or is passed through, or no request has made the service yet. `asked` is given for a check:
+/// has happened, if the request is neither a read nor a call or is passed through, or no request has made the service yet. `asked` is given for a check:
 /// its `handle` is set for a viewer who is known from now on. `merchant` is given for a call by another Worker: NaN, or
 /// the [only merchant](crate::api::reply::Request::merchant) of its binding. It gets the status and the body as one
 /// text instead of a response (docs/adr/0050).
@@ -92,10 +92,12 @@ pub fn answer(
     min_seq: Option<String>,
     merchant: Option<f64>,
 ) -> Result<JsValue, JsValue> {
-    if !matches!(method.as_str(), "GET" | "HEAD") {
+    let (is_call, is_read) = (merchant.is_some(), matches!(method.as_str(), "GET" | "HEAD"));
+    if !is_read && !is_call {
         return Ok(JsValue::UNDEFINED);
     }
     let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
+    let passed = if is_read { Vec::new() } else { further_headers(&request.headers(), false) };
     let incoming = Incoming {
         request,
         method,
@@ -107,10 +109,9 @@ pub fn answer(
         holder: String::new(),
         min_seq: min_seq.as_deref().map_or(0, seq_of),
         merchant: merchant.filter(|merchant| !merchant.is_nan()).map(|merchant| merchant as i64),
-        passed: Vec::new(),
+        passed,
     };
     let context = Context::new(context);
-    let is_call = merchant.is_some();
     match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
             if let Some(asked) = asked.filter(|_| reply.status == 200)

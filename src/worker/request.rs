@@ -70,8 +70,9 @@ impl Incoming {
     }
 
     pub fn view(&self) -> Request<'_> {
-        let (path, query) = path_and_query(&self.url);
+        let (base_url, path, query) = parts(&self.url);
         Request {
+            base_url,
             method: &self.method,
             path,
             query,
@@ -97,8 +98,9 @@ impl Incoming {
 
 /// The headers of a request other than a read, as [`Request::passed`] has them. Those of writes are read only if there
 /// is an origin to pass them on to.
-fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
-    let passed = PASSED_HEADERS.into_iter().filter(|_| has_upstream);
+pub(super) fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
+    // Questions in the form of AuthZEN need no origin, and their type is checked.
+    let passed = PASSED_HEADERS.into_iter().filter(|name| has_upstream || *name == "content-type");
     let names = INSPECTED_HEADERS.into_iter().chain(passed);
     names.filter_map(|name| Some((name, headers.get(name).ok().flatten()?))).collect()
 }
@@ -123,13 +125,16 @@ fn country(request: &web_sys::Request) -> String {
         .unwrap_or_default()
 }
 
-/// Path and query of an absolute URL. The runtime makes it absolute and resolves and decodes nothing, so
-/// that the text that is cut out is the text that was sent.
-fn path_and_query(url: &str) -> (&str, &str) {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let target = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
+/// Scheme and host, path, and query of an absolute URL. The runtime makes it absolute and resolves and decodes nothing,
+/// so that the text that is cut out is the text that was sent.
+fn parts(url: &str) -> (&str, &str, &str) {
+    let host_at = url.find("://").map_or(0, |scheme_end| scheme_end + 3);
+    let target_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at + at);
+    let (base_url, target) = url.split_at_checked(target_at).unwrap_or((url, ""));
+    let target = if target.is_empty() { "/" } else { target };
     let target = target.split_once('#').map_or(target, |(target, _)| target);
-    target.split_once('?').unwrap_or((target, ""))
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    (base_url, path, query)
 }
 
 /// The body of a request.

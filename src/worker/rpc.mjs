@@ -2,7 +2,7 @@
 // (docs/rpc.md, types/entitlements.d.ts).
 
 /** The methods that the member `capabilities` of a binding's props may name. */
-export const METHODS = ["check", "checkMany", "licenses", "playback"];
+export const METHODS = ["check", "checkMany", "licenses", "playback", "explain"];
 
 /** Messages of answers of which the text has none. */
 const MESSAGE = { 403: "Invalid privileges", 500: "Internal error" };
@@ -74,10 +74,12 @@ export const RESULTS = {
   checkMany: of_list(({ items }) => ({ items })),
   licenses: of_list((body) => body),
   playback: of_item((body) => ({ access: true, ...body })),
+  explain: of_list(({ decision, context }) => ({ access: decision, ...context })),
 };
 
 /** Texts of answers that need no Wasm. */
 export const INVALID_ITEM = '422{"message":"Invalid itemId: expected a positive integer"}';
 export const INVALID_ITEMS = '422{"message":"Invalid itemIds: expected a list of 1 to 200 positive integers"}';
+export const INVALID_CUSTOMER = '422{"message":"Invalid customer: expected <namespace>:<subject>"}';
 export const NOT_ALLOWED = "403may_not_call";
 export const FAILED = "500";

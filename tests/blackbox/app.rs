@@ -3,11 +3,11 @@
 use admit::ports::{Platform as _, UpstreamAnswer};
 
 use crate::{
-    cases, catalogue,
+    authzen, cases, catalogue,
     catalogue::Published,
     configured, holdings,
     in_process::InProcess,
-    issuers,
+    issuers, many,
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
@@ -48,8 +48,22 @@ fn every_issuer_by_every_capability_and_route() {
 }
 
 #[test]
+fn questions_in_the_form_of_authzen() {
+    let service = InProcess::new(&authzen::variables(&[])).unwrap();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", authzen::run(&service, &published));
+}
+
+#[test]
 fn what_a_viewer_holds() {
     println!("{} requests", holdings::run(&InProcess::new(&holdings::variables()).unwrap()));
+}
+
+#[test]
+fn many_questions_at_once() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", many::run(&service, &published));
 }
 
 #[test]

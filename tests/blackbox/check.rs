@@ -56,7 +56,12 @@ pub fn problems(wire: &Wire, answer: &Answer, pages: Pages) -> Vec<String> {
             |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         matches!(id.split_once('-'), Some((prefix, count)) if prefix.len() == 16 && count.len() == 8 && hex(prefix) && hex(count))
     };
-    check(header("x-request-id").is_some_and(is_id), "no x-request-id of ours");
+    // AuthZEN's clients name their requests, and get the name back.
+    let sent = wire.headers.iter().find(|(name, _)| name == "X-Request-ID").map(|(_, id)| id.as_slice());
+    match sent {
+        Some(sent) => check(header("x-request-id").map(str::as_bytes) == Some(sent), "another x-request-id"),
+        None => check(header("x-request-id").is_some_and(is_id), "no x-request-id of ours"),
+    }
     let timing = header("server-timing").unwrap_or_default();
     check(timing == "memory;desc=\"hit\"" || timing.starts_with("load;dur="), "no server-timing");
     check(status != 304, "304 without a validator");
@@ -106,7 +111,8 @@ fn is_read_publicly(wire: &Wire) -> bool {
         || path.starts_with("/items/access/")
         || path.starts_with("/items/used-trial-period/");
     let is_offer = path.starts_with("/v3/sites/") && path.ends_with("/plans");
-    is_offer || ((path.starts_with("/items/") || path.starts_with("/v2/")) && !is_viewers)
+    let is_metadata = path == "/.well-known/authzen-configuration";
+    is_metadata || is_offer || ((path.starts_with("/items/") || path.starts_with("/v2/")) && !is_viewers)
 }
 
 /// Whether the answer may be a value of the store, whose bytes are not checked.

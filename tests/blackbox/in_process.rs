@@ -63,6 +63,7 @@ impl Subject for InProcess {
             method: &wire.method,
             path,
             query,
+            base_url: "https://edge.example",
             authorization: &authorization,
             page_origin: &origin,
             ip_address: &address,

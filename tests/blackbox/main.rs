@@ -16,6 +16,7 @@
 )]
 
 mod app;
+mod authzen;
 mod callers;
 mod cases;
 mod catalogue;
@@ -27,6 +28,7 @@ mod holdings;
 mod in_process;
 mod issuers;
 mod leases;
+mod many;
 mod matrix;
 mod misbehaving_origin;
 mod oracle;

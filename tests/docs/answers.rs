@@ -214,7 +214,7 @@ fn commands_of_the_readme_get_the_status_that_they_show() {
     for line in read("README.md").lines().filter(|line| line.starts_with("curl ") && line.contains("# ")) {
         let (command, status) = line.split_once("# ").unwrap();
         let persona = command.split_once(TOKEN).unwrap().1.split_once(')').unwrap().0;
-        let target = command.split_once("$edge").unwrap().1.trim();
+        let target = command.split_once("$edge").unwrap().1.trim().trim_end_matches('"');
         assert_eq!(get(&app, target, &authorization(persona)).status.to_string(), status, "{line}");
         asked += 1;
     }

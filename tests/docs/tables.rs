@@ -19,21 +19,26 @@ struct Table {
 }
 
 const API: &str = "docs/api.md";
+const AUTHZEN: &str = "docs/authzen.md";
 const ORIGIN: &str = "docs/origin.md";
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         page: API,
         name: "reads",
         has: |kind| matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Health),
     },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
+    Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Authzen) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
     Table {
         page: ORIGIN,
         name: "origin",
         has: |kind| {
-            !matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Write(_) | Kind::Publish)
+            !matches!(
+                kind,
+                Kind::Read | Kind::Checks | Kind::Authzen | Kind::Playback | Kind::Write(_) | Kind::Publish
+            )
         },
     },
 ];
@@ -60,6 +65,7 @@ fn token(auth: Auth) -> String {
     match auth {
         Auth::None => "none".to_owned(),
         Auth::Viewer => "customer's".to_owned(),
+        Auth::Asker => "customer's or service's".to_owned(),
         Auth::Merchant => "merchant's".to_owned(),
         Auth::Scopes(scopes) => {
             let names: Vec<_> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();

@@ -42,6 +42,9 @@ test("results of granted answers", () => {
   assert.deepEqual(RESULTS.licenses('200{"plan_id":null,"client_id":"a","items":[]}'), {
     ok: true, plan_id: null, client_id: "a", items: [],
   });
+  const context = { reason: "expired", seq: 5 };
+  const explained = { ok: true, access: false, reason: "expired", seq: 5 };
+  assert.deepEqual(RESULTS.explain(`200${JSON.stringify({ decision: false, context })}`), explained);
   const items = [{ id: 1, access: true, expires_at: 20 }, { id: 2, access: false, code: 402 }];
   assert.deepEqual(RESULTS.checkMany(`200${JSON.stringify({ items })}`), { ok: true, items });
 });

@@ -32,6 +32,12 @@ export async function lists(token: string): Promise<unknown[]> {
   return [...ends, ...licenses.items.map(({ item }) => item.status), ...playback.sources.map(({ url }) => url)];
 }
 
+export async function explained(token: string): Promise<string[]> {
+  const why = await binding.explain(token, 5101, "vendor:42");
+  if (!why.ok) return [why.message];
+  return (why.considered ?? []).map(({ source, obstacle }) => `${source}: ${obstacle ?? "counts"}`);
+}
+
 export function wrong(token: string): unknown[] {
   return [
     // @ts-expect-error The item is missing.

@@ -211,6 +211,12 @@ impl Index {
         1 << self.shape(tree).shard_bits
     }
 
+    /// How many leading bits of a key are the number of its shard.
+    #[must_use]
+    pub const fn shard_bits(&self, tree: Tree) -> u8 {
+        self.shape(tree).shard_bits
+    }
+
     /// The pages of a tree in order. Empty if the index itself lists the shards.
     ///
     /// # Errors

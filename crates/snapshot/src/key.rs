@@ -145,6 +145,25 @@ impl EntryKey {
     }
 }
 
+impl EntryKey {
+    /// The lowest key in the shard with this number, where the leading `bits` of a key are that number.
+    #[must_use]
+    pub const fn first_of(shard: usize, bits: u8) -> Self {
+        // With 0 bits there is one shard, and the shift by 128 overflows.
+        match (shard as u128).checked_shl(128 - bits as u32) {
+            Some(key) => Self(key.to_be_bytes()),
+            None => Self([0; 16]),
+        }
+    }
+
+    /// The highest key below the shard with this number, which is not 0.
+    #[must_use]
+    pub const fn last_before(shard: usize, bits: u8) -> Self {
+        let Self(first) = Self::first_of(shard, bits);
+        Self(u128::from_be_bytes(first).wrapping_sub(1).to_be_bytes())
+    }
+}
+
 /// SplitMix64's output for the state `z`: each input bit changes each output bit with a probability of one
 /// half.
 #[must_use]

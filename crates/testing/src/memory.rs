@@ -11,7 +11,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fmt,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
 };
@@ -28,29 +28,98 @@ pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTE
 
 /// A clock that only moves when it is set. Clones share the time.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryClock(Rc<Cell<u64>>);
+pub struct MemoryClock(Rc<Time>);
+
+#[derive(Debug, Default)]
+struct Time {
+    now_ms: Cell<u64>,
+    /// Whether pauses wait for the clock instead of moving it.
+    is_awaited: Cell<bool>,
+    /// The end of the pause that ends first, among those that were looked at since the clock moved.
+    next_ms: Cell<Option<u64>>,
+}
 
 impl MemoryClock {
     /// A clock that shows `now_ms`, milliseconds since the epoch.
     #[must_use]
     pub fn at(now_ms: u64) -> Self {
-        Self(Rc::new(Cell::new(now_ms)))
+        let clock = Self::default();
+        clock.set_ms(now_ms);
+        clock
     }
 
     /// The current time, in milliseconds since the epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.0.get()
+        self.0.now_ms.get()
     }
 
     /// Sets the time to `now_ms`, earlier or later.
     pub fn set_ms(&self, now_ms: u64) {
-        self.0.set(now_ms);
+        self.0.now_ms.set(now_ms);
+    }
+
+    /// Makes pauses of requests and the latency of the store wait for [`run`](Self::run), so that they pass at the same
+    /// time. Else each of them moves the clock, which is simpler where few requests run at once.
+    pub fn await_pauses(&self) {
+        self.0.is_awaited.set(true);
+    }
+
+    /// The outputs of futures that run at the same time, in their order, each with the moment at which it was there, in
+    /// milliseconds since the epoch. The clock moves from the end of one pause to that of the next.
+    ///
+    /// # Panics
+    /// If nothing would wake a future any more.
+    pub fn run<T>(&self, futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<(T, u64)> {
+        /// Passes over the futures without an end of a pause; each future yields a few times at most.
+        const IDLE_MAX: u32 = 1_000;
+        let mut outputs: Vec<Option<(T, u64)>> = futures.iter().map(|_| None).collect();
+        let mut running: Vec<_> = futures.into_iter().enumerate().collect();
+        let mut idle = 0;
+        while !running.is_empty() {
+            running.retain_mut(|(position, future)| {
+                match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Pending => true,
+                    Poll::Ready(output) => {
+                        if let Some(place) = outputs.get_mut(*position) {
+                            *place = Some((output, self.now_ms()));
+                        }
+                        false
+                    }
+                }
+            });
+            idle = match self.0.next_ms.take() {
+                Some(next_ms) => {
+                    self.set_ms(next_ms.max(self.now_ms()));
+                    0
+                }
+                None => idle + 1,
+            };
+            assert!(idle < IDLE_MAX, "the futures hang");
+        }
+        outputs.into_iter().flatten().collect()
+    }
+
+    /// Lets `ms` pass.
+    async fn pass(&self, ms: u64) {
+        if !self.0.is_awaited.get() {
+            return self.advance_ms(ms);
+        }
+        let end_ms = self.now_ms().saturating_add(ms);
+        std::future::poll_fn(|_| {
+            if self.now_ms() >= end_ms {
+                return Poll::Ready(());
+            }
+            let next_ms = self.0.next_ms.get().map_or(end_ms, |next_ms| next_ms.min(end_ms));
+            self.0.next_ms.set(Some(next_ms));
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Advances the time by `ms`.
     pub fn advance_ms(&self, ms: u64) {
-        self.0.set(self.0.get().saturating_add(ms));
+        self.set_ms(self.now_ms().saturating_add(ms));
     }
 
     /// Advances the time by `secs`.
@@ -235,7 +304,7 @@ impl Platform for MemoryPlatform {
     }
 
     async fn sleep(&self, ms: u64) {
-        self.clock.advance_ms(ms);
+        self.clock.pass(ms).await;
         yield_once().await;
     }
 }

@@ -19,7 +19,7 @@
 /// One use that the tokens of an issuer may be put to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// Viewers ask for themselves: `/items/{id}/access` and `/license`.
+    /// Viewers ask for themselves: `/items/{id}/access`, `/license`, and AuthZEN about their own customer.
     View,
     /// Merchants write: grants, items, fees.
     Write,
@@ -27,9 +27,10 @@ pub enum Capability {
     Publish,
     /// Publishers read the origin's export and change feed.
     Feed,
-    /// Back ends ask about any viewer. No route needs this yet.
+    /// Back ends ask about any customer, by AuthZEN.
     Check,
-    /// Support asks why a check ended as it did. So far this shows the counts of `/healthz`.
+    /// Support asks why a question ended as it did, beside [`View`](Self::View) or [`Check`](Self::Check). It also shows
+    /// the counts of `/healthz`.
     Explain,
 }
 

@@ -61,7 +61,12 @@ impl Class {
             None => return Self::Document,
         };
         match operation.kind {
-            Kind::Health | Kind::Discovery | Kind::Publish | Kind::Playback | Kind::Checks => Self::Document,
+            Kind::Health
+            | Kind::Discovery
+            | Kind::Publish
+            | Kind::Playback
+            | Kind::Checks
+            | Kind::Authzen => Self::Document,
             Kind::Feed => Self::Feed,
             Kind::SignIn { .. } | Kind::SignInPage => match attempt {
                 Some(attempt) if attempt.grant.has_password() => Self::Password,

@@ -185,7 +185,9 @@ impl Engine {
                 Ok(Delivery::Reply(tokens::answer(shared, connection, route, incoming, now)?))
             }
             Kind::Read => Ok(Delivery::Reply(self.read(request, now)?)),
-            Kind::Publish | Kind::Playback | Kind::Checks => Err(ApiError::RouteNotFound.into()),
+            Kind::Publish | Kind::Playback | Kind::Checks | Kind::Authzen => {
+                Err(ApiError::RouteNotFound.into())
+            }
             Kind::Write(action) => {
                 let token = match self.edge.verify(request) {
                     Ok(token) => token,

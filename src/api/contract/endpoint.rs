@@ -32,6 +32,9 @@ pub enum Auth {
     None,
     /// A token of an issuer with the capability `view`.
     Viewer,
+    /// A token of an issuer with the capability `view`, for questions about its owner, or `check`, for questions about
+    /// any customer.
+    Asker,
     /// A token with the role `merchant`, of an issuer with the capability `write`.
     Merchant,
     /// A token with one of these scopes, of an issuer with the capability `publish`.
@@ -47,6 +50,8 @@ pub enum Input {
     None,
     /// Fields, as a form or as a JSON object.
     Fields,
+    /// A JSON object.
+    Json,
     /// A value of the snapshot, whatever its `Content-Type` says.
     Bytes,
 }
@@ -60,6 +65,8 @@ pub enum Kind {
     Checks,
     /// Signs what opens an item's media, if the viewer may play the item now. At the edge only.
     Playback,
+    /// Decides in the form of AuthZEN, or describes where that is done. At the edge only.
+    Authzen,
     /// Says whether the service works.
     Health,
     /// Changes what the origin knows.
@@ -164,7 +171,7 @@ impl Auth {
         match self {
             Self::Scopes(scopes) => scopes,
             Self::Feed => &[Scope::FeedRead],
-            Self::None | Self::Viewer | Self::Merchant => &[],
+            Self::None | Self::Viewer | Self::Asker | Self::Merchant => &[],
         }
     }
 }
@@ -176,7 +183,9 @@ impl Kind {
         match self {
             Self::Read | Self::Health => true,
             Self::Write(_) | Self::SignIn { .. } => !matches!(server, Server::LoneEdge),
-            Self::Publish | Self::Playback | Self::Checks => !matches!(server, Server::Origin),
+            Self::Publish | Self::Playback | Self::Checks | Self::Authzen => {
+                !matches!(server, Server::Origin)
+            }
             Self::SignInPage | Self::Discovery | Self::Feed => matches!(server, Server::Origin),
         }
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Endpoint, Kind, Methods, Operation, Server, table};
 use crate::{
-    api::{error::ApiError, query},
+    api::{authzen::Api, error::ApiError, query},
     snapshot::{external_id::is_external_id, store_key::StoreKey},
 };
 
@@ -21,6 +21,8 @@ pub enum Route<'a> {
     Playback(Id<'a>),
     SignedUrl(Id<'a>),
     MediaToken,
+    Authzen(Api),
+    AuthzenConfiguration,
     License,
     UsedTrial(Id<'a>),
     Purchases,
@@ -138,6 +140,12 @@ impl<'a> Route<'a> {
             ("oauth2", Some("token"), None, None, None) => Self::Token,
             ("oauth2", Some("authorization"), None, None, None) => Self::LegacyToken,
             ("oauth2", Some("authorize"), None, None, None) => Self::Authorize,
+            ("access", Some("v1"), Some("evaluation"), None, None) => Self::Authzen(Api::Evaluation),
+            ("access", Some("v1"), Some("evaluations"), None, None) => Self::Authzen(Api::Evaluations),
+            ("access", Some("v1"), Some("search"), Some("resource"), None) => {
+                Self::Authzen(Api::ResourceSearch)
+            }
+            (".well-known", Some("authzen-configuration"), None, None, None) => Self::AuthzenConfiguration,
             (".well-known", Some("jwks.json"), None, None, None) => Self::Jwks,
             (".well-known", Some("openid-configuration"), None, None, None) => Self::OpenIdConfiguration,
             ("export" | "changes", None, None, None, None) => Self::Feed,
@@ -161,6 +169,10 @@ impl<'a> Route<'a> {
             Self::Playback(_) => &table::PLAYBACK,
             Self::SignedUrl(_) => &table::SIGNED_URL,
             Self::MediaToken => &table::MEDIA_TOKEN,
+            Self::Authzen(Api::Evaluation) => &table::EVALUATION,
+            Self::Authzen(Api::Evaluations) => &table::EVALUATIONS,
+            Self::Authzen(Api::ResourceSearch) => &table::RESOURCE_SEARCH,
+            Self::AuthzenConfiguration => &table::AUTHZEN_CONFIGURATION,
             Self::License => &table::LICENSE,
             Self::UsedTrial(_) => &table::USED_TRIAL,
             Self::Purchases => &table::PURCHASES,

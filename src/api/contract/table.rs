@@ -28,6 +28,10 @@ const fn playback() -> Operation {
     Operation { methods: Methods::READ, auth: Auth::Viewer, input: Input::None, kind: Kind::Playback }
 }
 
+const fn authzen(methods: Methods, auth: Auth, input: Input) -> Operation {
+    Operation { methods, auth, input, kind: Kind::Authzen }
+}
+
 const fn sign_in(may_refresh: bool) -> Operation {
     let kind = Kind::SignIn { may_refresh };
     Operation { methods: Methods::POST, auth: Auth::None, input: Input::Fields, kind }
@@ -93,6 +97,18 @@ endpoints! {
     ];
     MEDIA_TOKEN: "/v2/items/jw-media/token" => [
         playback() => "Signs a token for the media that `media_id` names, if the viewer may play its item now",
+    ];
+    EVALUATION: "/access/v1/evaluation" => [
+        authzen(Methods::POST, Auth::Asker, Input::Json) => "Decides whether a customer may play an item now (AuthZEN)",
+    ];
+    EVALUATIONS: "/access/v1/evaluations" => [
+        authzen(Methods::POST, Auth::Asker, Input::Json) => "Decides up to 200 such questions (AuthZEN)",
+    ];
+    RESOURCE_SEARCH: "/access/v1/search/resource" => [
+        authzen(Methods::POST, Auth::Asker, Input::Json) => "Lists the items that a customer may play now, page by page (AuthZEN)",
+    ];
+    AUTHZEN_CONFIGURATION: "/.well-known/authzen-configuration" => [
+        authzen(Methods::READ, Auth::None, Input::None) => "Says where the AuthZEN endpoints are",
     ];
     LICENSE: "/license" | "/licenses" | "/v1/licenses" | "/v1/subscriptions" => [
         read(Auth::Viewer) => "Lists the viewer's licences",

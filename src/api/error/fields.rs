@@ -1,4 +1,4 @@
-//! Errors about one field, parameter or header of a request (415 and 422): its name and the expectation.
+//! Errors about one field, parameter or header of a request (400, 415 and 422): its name and the expectation.
 
 use super::{ApiError, FieldError};
 
@@ -57,4 +57,19 @@ errors! {
     UnsupportedHeader, UNSUPPORTED_HEADERS:
     CONTENT_ENCODING "Content-Encoding" "The body must be sent without a Content-Encoding"
     CHARSET "Content-Type" "The charset of the Content-Type must be UTF-8"
+}
+
+errors! {
+    BadRequest, BAD_REQUESTS:
+    NOT_JSON_TYPE "Content-Type" "The Content-Type must be application/json, in UTF-8"
+    NOT_JSON "body" "The body must be a JSON object"
+    INVALID_SUBJECT "subject" "The subject must be an object with the strings type and id"
+    INVALID_ACTION "action" "The action must be an object with the string name"
+    INVALID_RESOURCE "resource" "The resource must be an object with the strings type and id; a search needs no id"
+    INVALID_CONTEXT "context" "The context must be an object, and include_free in it a boolean"
+    INVALID_TIME "context" "The time of the context must be unix seconds or a time such as 2030-01-03T00:00:00Z"
+    INVALID_EVALUATIONS "evaluations" "The evaluations must be an array of at most 200 objects"
+    INVALID_OPTIONS "options" "The options must be an object; evaluations_semantic in it is execute_all, deny_on_first_deny or permit_on_first_permit"
+    INVALID_PAGE_OBJECT "page" "The page must be an object; limit in it is a non-negative integer, and token one that this route has answered"
+    OTHER_QUESTION "page" "The token of the page belongs to another question or limit: begin again without a token"
 }

@@ -10,6 +10,8 @@ use super::{contract::Methods, json::json};
 /// An error of the API. Its status and message are part of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiError {
+    /// 400: a malformed question in the standard's form, whose clients expect this status.
+    BadRequest(FieldError),
     /// 401: the token is missing, malformed, expired, of an unknown key or for another audience. Clients log their
     /// viewer out.
     InvalidToken,
@@ -99,7 +101,7 @@ impl FieldError {
 }
 
 every_variant!(
-    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, SiteNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
+    ApiError: BadRequest(FieldError::EXAMPLE), InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, SiteNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
     MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
     ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
     TooManyRequests, UpstreamUnreachable { retry_after_secs: 0 }, UpstreamRefused { retry_after_secs: 0 },
@@ -110,10 +112,12 @@ every_variant!(
 impl ApiError {
     /// Every error of the contract, once for each message.
     pub fn all() -> impl Iterator<Item = Self> {
-        let is_general =
-            |error: &&Self| !matches!(error, Self::InvalidField(..) | Self::UnsupportedHeader(..));
+        let is_general = |error: &&Self| {
+            !matches!(error, Self::BadRequest(..) | Self::InvalidField(..) | Self::UnsupportedHeader(..))
+        };
         let general = Self::ALL.iter().filter(is_general);
-        general.chain(fields::INVALID_FIELDS).chain(fields::UNSUPPORTED_HEADERS).copied()
+        let fields = [fields::BAD_REQUESTS, fields::INVALID_FIELDS, fields::UNSUPPORTED_HEADERS];
+        general.chain(fields.into_iter().flatten()).copied()
     }
 
     /// Whether `body` is the body of a client's error of `status` in this API's words. A gateway in front of it may use
@@ -128,7 +132,10 @@ impl ApiError {
         let is_worded = |error: Self| {
             let is_general = !matches!(
                 error,
-                Self::InvalidField(..) | Self::UnsupportedHeader(..) | Self::InvalidIdOnAccess
+                Self::BadRequest(..)
+                    | Self::InvalidField(..)
+                    | Self::UnsupportedHeader(..)
+                    | Self::InvalidIdOnAccess
             );
             is_general && error.status() == status && status < 500 && message.starts_with(error.message())
         };
@@ -145,7 +152,9 @@ impl ApiError {
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         match self {
-            Self::InvalidField(field) | Self::UnsupportedHeader(field) => Some(field.name),
+            Self::BadRequest(field) | Self::InvalidField(field) | Self::UnsupportedHeader(field) => {
+                Some(field.name)
+            }
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidIdOnAccess => Some("id"),
             Self::BodyTooLarge(_) | Self::TooManyObjects => Some("body"),
@@ -166,6 +175,7 @@ impl ApiError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
+            Self::BadRequest(..) => 400,
             Self::InvalidToken => 401,
             Self::NoAccess => 402,
             Self::InvalidPrivileges => 403,
@@ -204,7 +214,9 @@ impl ApiError {
             Self::NothingToPlay => "Nothing to play",
             Self::ObjectNotFound => "Object not found",
             Self::MethodNotAllowed(_) => "Method not allowed",
-            Self::InvalidField(field) | Self::UnsupportedHeader(field) => field.expected,
+            Self::BadRequest(field) | Self::InvalidField(field) | Self::UnsupportedHeader(field) => {
+                field.expected
+            }
             Self::OlderHead => "A newer head is published",
             Self::LeaseHeld => "Another publisher holds the lease",
             Self::ObjectNeeded => "The published snapshot needs this object",
@@ -245,7 +257,8 @@ impl ApiError {
     fn render(self, message: &str) -> String {
         let status = self.status();
         match self {
-            Self::InvalidField(FieldError { name: field, .. })
+            Self::BadRequest(FieldError { name: field, .. })
+            | Self::InvalidField(FieldError { name: field, .. })
             | Self::UnsupportedHeader(FieldError { name: field, .. }) => {
                 format!(r#"{{"code":{status},"message":{message},"errors":{{"{field}":{message}}}}}"#)
             }

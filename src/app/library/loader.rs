@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, future::try_join3};
 use super::{LoadError, Reader, Snapshots, all};
 use crate::{
     app::{Event, Tokens, seconds},
-    limits::HEAD_SKEW_SECS,
+    limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
     ports::{ObjectStore as _, Platform},
     snapshot::{
         directory::Directory,
@@ -24,8 +24,9 @@ use crate::{
 pub(in crate::app) enum Load {
     /// It was loaded, or could not be: try the request again.
     Done,
-    /// Another request is loading it: wait a little, and try the request again.
-    Elsewhere,
+    /// Another request is loading it: wait a little, and try the request again. With one of the objects, if it is about
+    /// objects: there is no use in trying while that one is being loaded.
+    Elsewhere(Option<ObjectName>),
 }
 
 /// Loads what the library lacks.
@@ -41,7 +42,7 @@ impl<P: Platform> Loader<'_, P> {
     /// Reads the head, unless another request is reading it and this one may wait for that.
     pub async fn load_head(&self, may_wait: bool) -> Load {
         if may_wait && self.reader.library.read().watch.is_refreshing(self.now()) {
-            return Load::Elsewhere;
+            return Load::Elsewhere(None);
         }
         self.refresh_head().await;
         Load::Done
@@ -50,12 +51,26 @@ impl<P: Platform> Loader<'_, P> {
     /// Loads the objects that no other request is loading. If others are loading all of them, this one waits if it may,
     /// and else loads them itself.
     pub async fn load_objects(&self, names: &[ObjectName], may_wait: bool) -> Load {
-        let mine = self.reader.library.write().objects.begin_loading(names, self.now());
+        let mine = self.reader.library.write().objects.begin_loading(names, usize::MAX, self.now());
         if mine.is_empty() && may_wait {
-            return Load::Elsewhere;
+            return Load::Elsewhere(names.first().copied());
         }
         self.load_all(if mine.is_empty() { names } else { &mine }).await;
         Load::Done
+    }
+
+    /// As [`load_objects`](Self::load_objects), for a request that needs many: some at a time, so that others can load the
+    /// rest meanwhile, and none twice. It leaves room for requests that need few.
+    pub async fn load_many(&self, names: &[ObjectName]) -> Load {
+        let mut load = Load::Elsewhere(names.first().copied());
+        for some in names.chunks(LOADS_AT_ONCE) {
+            let mine = self.reader.library.write().objects.begin_loading(some, LOADS_OF_MANY_MAX, self.now());
+            if !mine.is_empty() {
+                self.load_all(&mine).await;
+                load = Load::Done;
+            }
+        }
+        load
     }
 
     /// Reads the head and, if it is new, the parts of a version that every check needs. If anything fails, the version

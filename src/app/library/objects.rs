@@ -27,11 +27,27 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// Those of `names` that no request is loading. They count as being loaded from now on, until [`Self::loaded`],
-    /// [`Self::failed`], or the request is taken for lost.
-    pub fn begin_loading(&mut self, names: &[ObjectName], now: UnixSecs) -> Vec<ObjectName> {
+    /// Those of `names` that are neither in memory nor being loaded by another request, as long as fewer than `most` objects are being loaded in all. They
+    /// count as being loaded from now on, until [`Self::loaded`], [`Self::failed`], or the request is taken for lost.
+    pub fn begin_loading(&mut self, names: &[ObjectName], most: usize, now: UnixSecs) -> Vec<ObjectName> {
         self.loading.retain(|_, since| !is_lost(*since, now));
-        names.iter().copied().filter(|name| self.loading.insert(*name, now).is_none()).collect()
+        let mut mine = Vec::new();
+        for name in names {
+            if self.loading.len() >= most {
+                break;
+            }
+            let is_missing = self.cache.get(*name).is_none();
+            if is_missing && self.loading.insert(*name, now).is_none() {
+                mine.push(*name);
+            }
+        }
+        mine
+    }
+
+    /// Whether a request is loading an object, and is not lost.
+    #[must_use]
+    pub fn is_loading(&self, name: ObjectName, now: UnixSecs) -> bool {
+        self.loading.get(&name).is_some_and(|since| !is_lost(*since, now))
     }
 
     /// An object was read.

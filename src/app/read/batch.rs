@@ -1,10 +1,10 @@
 //! Several questions of one viewer, decided in one pass: one version, one look at the customer's record, and all objects
 //! that are not in memory named together.
 
-use super::{LookUps, decide_for};
+use super::{LookUps, may_be_about};
 use crate::{
     app::ServiceReason,
-    entitlement::{Decision, Grant, Question, Reason},
+    entitlement::{Considered, Decision, Grant, Question, Reason, decide, explain},
     snapshot::{
         customer::CustomerRecord,
         index::Tree,
@@ -62,10 +62,26 @@ impl Ruling {
     }
 }
 
+/// What a question asks beside its customer and its items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::app) struct Terms {
+    /// The moment that counts, unix seconds, where that is not the present.
+    pub at: Option<UnixSecs>,
+    /// Whether a service asks: a customer of a merchant that its issuer does not speak for counts as unknown.
+    pub is_service: bool,
+    /// Whether the answer lists the grants that were looked at.
+    pub explains: bool,
+    /// The only merchant whose items the answer may be about, as
+    /// [`Request::merchant`](crate::api::reply::Request::merchant).
+    pub merchant: Option<i64>,
+}
+
 /// What one version answers to several questions.
 pub(in crate::app) struct Pass {
     /// One for each item, in the order of the questions.
     pub rulings: Vec<Ruling>,
+    /// The grants that were looked at for each, if they are wanted.
+    pub considered: Vec<Vec<Considered>>,
     /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
     pub missing: Vec<ObjectName>,
     /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
@@ -78,6 +94,7 @@ pub(in crate::app) fn decide_each(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
     item_ids: &[i64],
+    terms: Terms,
     now: UnixSecs,
 ) -> Pass {
     // Every look-up comes before the first decision, so that the missing objects are loaded at once.
@@ -86,25 +103,25 @@ pub(in crate::app) fn decide_each(
     let items: Vec<_> = item_ids.iter().map(find).collect();
     let mut pass = Pass {
         rulings: vec![Ruling::Unreadable; items.len()],
+        considered: Vec::new(),
         missing: std::mem::take(&mut look_ups.missing),
         corrupt: None,
     };
-    let (version, only) = (look_ups.version, look_ups.merchant);
-    if let Err(error) = pass.decide((version, only), principal, customer, &items, now) {
+    if let Err(error) = pass.decide(look_ups.version, principal, customer, &items, terms, now) {
         pass.corrupt = Some(error);
     }
     pass
 }
 
 impl Pass {
-    /// Decides about the items that were found, in a version and for the only merchant. The error is about the customer's
-    /// record.
+    /// Decides about the items that were found. The error is about the customer's record.
     fn decide(
         &mut self,
-        (version, only): (&Version, Option<i64>),
+        version: &Version,
         principal: &Principal,
         customer: Result<Found, FormatError>,
         items: &[Result<Found, FormatError>],
+        terms: Terms,
         now: UnixSecs,
     ) -> Result<(), FormatError> {
         let customer = match &customer? {
@@ -113,23 +130,29 @@ impl Pass {
             Found::Load(_) => return Ok(()),
         };
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose()?;
-        let customer = customer.as_ref();
+        let is_known =
+            |customer: &&CustomerRecord<'_>| !terms.is_service || principal.may_act_for(customer.merchant_id);
+        let customer = customer.as_ref().filter(is_known);
         for (ruling, item) in self.rulings.iter_mut().zip(items) {
-            match ruling_on((version, only), principal, customer, item, now) {
+            let mut seen = terms.explains.then(Vec::new);
+            match ruling_on(version, principal, customer, item, (terms.merchant, now), seen.as_mut()) {
                 Ok(decided) => *ruling = decided,
                 Err(error) => self.corrupt = Some(error),
             }
+            self.considered.extend(seen);
         }
         Ok(())
     }
 }
 
+/// `merchant` is that of [`Terms`].
 fn ruling_on(
-    (version, only): (&Version, Option<i64>),
+    version: &Version,
     principal: &Principal,
     customer: Option<&CustomerRecord<'_>>,
     item: &Result<Found, FormatError>,
-    now: UnixSecs,
+    (merchant, now): (Option<i64>, UnixSecs),
+    seen: Option<&mut Vec<Considered>>,
 ) -> Result<Ruling, FormatError> {
     let record = match item {
         Ok(Found::Record(record)) => record,
@@ -139,7 +162,16 @@ fn ruling_on(
     };
     let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
-    Ok(match decide_for(only, &question)?.decision {
+    let decision = match seen {
+        _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
+        None => decide(&question)?.decision,
+        Some(seen) => {
+            let (decision, considered) = explain(&question)?;
+            *seen = considered;
+            decision
+        }
+    };
+    Ok(match decision {
         Decision::Allow(grant) => Ruling::Granted(grant),
         Decision::Deny(reason) => Ruling::Denied(reason),
     })

@@ -4,9 +4,10 @@ mod answers;
 mod batch;
 mod holdings;
 mod known;
+mod search;
 
 pub(super) use self::{
-    batch::{Ruling, decide_each},
+    batch::{Ruling, Terms, decide_each},
     holdings::PurchasePage,
     known::InMemory,
 };
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     api::{
+        authzen::Search,
         error::ApiError,
         playback::{self, PlaybackForm},
         reply::{Reply, Request},
@@ -87,6 +89,12 @@ pub(super) enum Read {
     /// Which plans does the viewer hold? An anonymous one holds none.
     Entitlements {
         token: Option<Rc<VerifiedToken>>,
+    },
+    /// Which items may a customer play?
+    Search {
+        principal: Box<Principal>,
+        terms: Terms,
+        search: Search,
     },
     /// How is the service? `is_detailed` is whether a token lets the client see more than whether it works.
     Health {
@@ -283,7 +291,10 @@ impl Read {
             | Self::UsedTrial { token, .. }
             | Self::Purchases { token, .. }
             | Self::Entitlements { token: Some(token) } => Some(token),
-            Self::Entitlements { token: None } | Self::Health { .. } | Self::Public(_) => None,
+            Self::Entitlements { token: None }
+            | Self::Search { .. }
+            | Self::Health { .. }
+            | Self::Public(_) => None,
         }
     }
 
@@ -318,7 +329,8 @@ impl Read {
     /// Whether it is answered from the published snapshot, and the upstream may be asked as well: it knows no media ids.
     pub const fn is_of_the_snapshot(&self) -> bool {
         match self {
-            Self::Health { .. } => false,
+            // The upstream has no such route.
+            Self::Health { .. } | Self::Search { .. } => false,
             Self::Playback { item_id, .. } => item_id.get().is_some(),
             Self::Access { .. }
             | Self::License { .. }
@@ -378,6 +390,9 @@ impl Read {
                 answers::playback(look_ups, &token.principal, id, *form, now)
             }
             Self::License { token } => answers::license(look_ups, &token.principal, now),
+            Self::Search { principal, terms, search } => {
+                search::answer(look_ups, principal, *terms, search, now)
+            }
             Self::Health { is_detailed } => {
                 let Source { version, condition, .. } = source;
                 Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))

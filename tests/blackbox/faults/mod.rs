@@ -17,6 +17,7 @@ mod lanes;
 mod lease;
 mod limited;
 mod log;
+mod many;
 mod measured;
 mod min_seq;
 mod objects;

@@ -58,7 +58,7 @@ pub fn access(item_id: i64) -> Value {
 }
 
 impl Truth {
-    fn answer(&mut self, seen: &SeenRequest) -> UpstreamAnswer {
+    pub fn answer(&mut self, seen: &SeenRequest) -> UpstreamAnswer {
         let path = seen.url.strip_prefix(ORIGIN_URL).unwrap().split('?').next().unwrap().to_owned();
         let segments: Vec<_> = path.split('/').skip(1).collect();
         let mut answer = match (seen.method.as_str(), segments.as_slice()) {

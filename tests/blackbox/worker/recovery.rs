@@ -151,7 +151,7 @@ fn a_call_is_answered_after_a_panic_and_after_an_exception() {
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn other_workers_may_call_nothing_but_fetch_of_the_default_entrypoint() {
     let worker = Workerd::start(&issuers::variables());
-    let of_the_entrypoint = ["check", "checkMany", "licenses", "playback"];
+    let of_the_entrypoint = ["check", "checkMany", "licenses", "playback", "explain"];
     for method in ["answer", "inputs", "is_ready", "repeat", "__wbg_reset_state", "nothing"] {
         for binding in ["MAIN", "ANY"] {
             let told = worker.call(binding, method, &json!([]));

@@ -204,7 +204,7 @@ fn a_binding_with_invalid_props_is_answered_nothing() {
         ("MISSPELT", "unknown member \"merchants\", expected merchant or capabilities"),
         ("UNKNOWN", "capabilities: expected a list of check"),
     ] {
-        for method in ["check", "checkMany", "licenses", "playback"] {
+        for method in ["check", "checkMany", "licenses", "playback", "explain"] {
             let told = worker.call(binding, method, &json!([token, 5101]));
             let error = told["error"].as_str().unwrap_or_else(|| panic!("{binding}.{method}: {told}"));
             assert!(error.starts_with("TypeError: Invalid props") && error.contains(problem), "{error}");
@@ -231,6 +231,75 @@ fn playback_is_signed_for_calls() {
         }
     }
     assert!(signed > 0);
+}
+
+/// The usual variables, but viewers' tokens may explain.
+fn explaining() -> Vec<(String, String)> {
+    let mut variables = issuers::variables();
+    for (name, value) in &mut variables {
+        if name == "ISSUERS" {
+            let mut issuers: Value = serde_json::from_str(value).unwrap();
+            for issuer in issuers.as_array_mut().unwrap().iter_mut().filter(|it| it["namespace"] == "vendor")
+            {
+                issuer["may"] = json!(["view", "explain"]);
+            }
+            *value = issuers.to_string();
+        }
+    }
+    variables
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn a_decision_is_explained() {
+    let worker = Workerd::start(&explaining());
+    catalogue::publish(&worker, 1);
+    let mut obstacles = 0;
+    for persona in personas::all().iter().filter(|persona| persona.issuer == "vendor") {
+        let token = worker.token(&persona.name);
+        let customer = format!("vendor:{}", persona.claim("sub").unwrap());
+        let question = json!({
+            "subject": { "type": "customer", "id": customer }, "action": { "name": "play" },
+            "resource": { "type": "item", "id": persona.item_id.to_string() },
+        });
+        let wire = Wire::post("/access/v1/evaluation", question.to_string().into_bytes());
+        let answer = worker.send(&wire.bearer(&token).header("Content-Type", "application/json"));
+        let told =
+            worker.call("ANY", "explain", &json!([token, persona.item_id, customer]))["result"].clone();
+        assert_eq!(code(&told), i64::from(answer.status), "{}: {told}", persona.name);
+        if answer.status != 200 {
+            continue;
+        }
+        let mut expected = answer.json()["context"].clone();
+        expected["ok"] = true.into();
+        expected["access"] = answer.json()["decision"].clone();
+        assert_eq!(told, expected, "{}", persona.name);
+        assert_eq!(told["access"], persona.access == 200, "{}: {told}", persona.name);
+        let considered = told["considered"].as_array().unwrap_or_else(|| panic!("{}: {told}", persona.name));
+        obstacles += considered.iter().filter(|grant| grant["obstacle"].is_string()).count();
+    }
+    assert!(obstacles > 0);
+    // Whom the token may not ask about, and what the binding may not.
+    let fan = worker.token("season-pass");
+    let of = |name: &str| {
+        let persona = personas::all().iter().find(|persona| persona.name == name).unwrap();
+        format!("vendor:{}", persona.claim("sub").unwrap())
+    };
+    let explain = |binding: &str, item: Value, customer: Value| {
+        worker.call(binding, "explain", &json!([fan, item, customer]))["result"].clone()
+    };
+    assert_eq!(code(&explain("ANY", json!(5101), json!(of("subscriber")))), 403);
+    assert_eq!(code(&explain("LICENSES", json!(6203), json!(of("season-pass")))), 403);
+    assert_eq!(code(&explain("ANY", json!("6203"), json!(of("season-pass")))), 422);
+    assert_eq!(code(&explain("ANY", json!(6203), json!(null))), 422);
+    let own = explain("TIDEGATE", json!(6203), json!(of("season-pass")));
+    assert_eq!(
+        (&own["access"], own["considered"].as_array().is_some_and(|it| !it.is_empty())),
+        (&json!(true), true)
+    );
+    let foreign = explain("FERNHOLLOW", json!(6203), json!(of("season-pass")));
+    assert_eq!((&foreign["access"], &foreign["considered"]), (&json!(false), &json!([])), "{foreign}");
+    assert_eq!(foreign["reason"], "other_merchant");
 }
 
 #[test]

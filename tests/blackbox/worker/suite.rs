@@ -3,10 +3,10 @@
 use admit::snapshot::{object::ObjectKind, pack::Pack};
 
 use crate::{
-    cases, catalogue,
+    authzen, cases, catalogue,
     catalogue::Published,
     check::error_body,
-    configured, holdings, issuers,
+    configured, holdings, issuers, many,
     matrix::Matrix,
     oracle::Oracle,
     publishing, repeated, routes,
@@ -39,9 +39,24 @@ fn every_route_by_every_method() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn questions_in_the_form_of_authzen() {
+    let worker = Workerd::start(&authzen::variables(&[]));
+    let published = catalogue::publish(&worker, 1);
+    println!("{} requests", authzen::run(&worker, &published));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn what_a_viewer_holds() {
     let worker = Workerd::start(&holdings::variables());
     println!("{} requests", holdings::run(&worker));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn many_questions_at_once() {
+    let (worker, published) = published();
+    println!("{} requests", many::run(&worker, &published));
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub struct MemoryStore {
     limits_writes: Cell<bool>,
     latency_ms: Cell<u64>,
     bytes_read: Cell<usize>,
+    reading: Cell<usize>,
+    most_reading: Cell<usize>,
 }
 
 impl MemoryStore {
@@ -130,6 +132,12 @@ impl MemoryStore {
     #[must_use]
     pub const fn bytes_read(&self) -> usize {
         self.bytes_read.get()
+    }
+
+    /// The largest number of reads at the same time. A read whose request is dropped counts as going on.
+    #[must_use]
+    pub const fn most_reading(&self) -> usize {
+        self.most_reading.get()
     }
 
     /// The keys that were written or removed, in order, also those of failed operations.
@@ -212,7 +220,10 @@ impl MemoryStore {
         self.reads.borrow_mut().push(key.to_owned());
         // Lets other futures run before the value arrives, as at a real store.
         super::yield_once().await;
-        self.clock.advance_ms(self.latency_ms.get());
+        self.reading.set(self.reading.get() + 1);
+        self.most_reading.set(self.most_reading.get().max(self.reading.get()));
+        self.clock.pass(self.latency_ms.get()).await;
+        self.reading.set(self.reading.get() - 1);
         Self::check_key(key)?;
         let stored = self.objects.borrow().get(key).cloned();
         let value = stored.as_ref().map(|stored| {

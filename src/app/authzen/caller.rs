@@ -1,0 +1,175 @@
+//! The party that asks: about whom it may ask, and what it sees.
+//!
+//! | token of an issuer that may | about its own customer | about any customer |
+//! | --- | --- | --- |
+//! | `view` | yes, with all that its claims say | 403 |
+//! | `check` | yes | yes; customers and items of merchants that the issuer does not speak for count as unknown |
+//! | `explain` beside one of them | names the moment, and sees the grants that were looked at | the same |
+
+use std::rc::Rc;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    api::{
+        authzen::{AskedTime, Evaluation, Unknown, Verdict},
+        error::ApiError,
+        json::json as text_of,
+    },
+    app::{
+        batch::Rulings,
+        read::{Ruling, Terms},
+        unavailable,
+    },
+    entitlement::{Considered, Reason},
+    snapshot::{key::EntryKey, time::UnixSecs},
+    token::{Capability, IssuerConfig, Principal, Roles, Scopes, VerifiedToken},
+};
+
+/// The message of 403 for a viewer who asks about another customer.
+const NOT_ITS_OWN: &str = "Invalid privileges: the token may ask about its own customer only";
+
+/// The party that asks.
+pub(super) struct Caller<'a> {
+    pub token: &'a Rc<VerifiedToken>,
+    pub issuers: &'a [IssuerConfig],
+}
+
+impl Caller<'_> {
+    fn may(&self, capability: Capability) -> bool {
+        self.token.principal.may.has(capability)
+    }
+
+    /// Customer, item and terms of a question that the caller may ask; else its answer.
+    pub fn asked<'e>(&self, evaluation: &'e Evaluation) -> Result<(&'e Rc<str>, i64, Terms), Verdict> {
+        let Evaluation { customer, item, time } = evaluation;
+        let id = customer.as_ref().ok_or_else(|| unknown(Unknown::SubjectType))?;
+        self.may_ask_about(id)?;
+        let item_id = item.map_err(unknown)?;
+        let at = self.moment(*time).map_err(Verdict::of)?;
+        Ok((
+            id,
+            item_id,
+            Terms {
+                at,
+                is_service: self.is_service(id),
+                explains: self.may(Capability::Explain),
+                merchant: None,
+            },
+        ))
+    }
+
+    /// Whether the caller may ask about a customer.
+    pub fn may_ask_about(&self, id: &str) -> Result<(), Verdict> {
+        if self.may(Capability::Check) || !self.is_service(id) {
+            return Ok(());
+        }
+        Err(Verdict::Failed(ApiError::InvalidPrivileges, NOT_ITS_OWN))
+    }
+
+    /// The moment that counts, for callers who may name one; others ask about the present.
+    pub fn moment(&self, time: AskedTime) -> Result<Option<UnixSecs>, ApiError> {
+        if self.may(Capability::Explain) { time.transpose() } else { Ok(None) }
+    }
+
+    /// Whether the customer is another one than the owner of a viewer's token.
+    pub fn is_service(&self, id: &str) -> bool {
+        let own = &self.token.principal;
+        !self.may(Capability::View) || subject_of(id, &own.namespace) != Some(&own.subject)
+    }
+
+    /// The customer that an id names. A viewer's own token says more than the id.
+    pub fn principal(&self, id: &str) -> Principal {
+        let own = &self.token.principal;
+        if !self.is_service(id) {
+            return own.clone();
+        }
+        // A namespace may contain colons: the longest one that an issuer has counts.
+        let known = self.issuers.iter().map(|issuer| issuer.namespace.as_str());
+        let known = known.filter(|namespace| subject_of(id, namespace).is_some());
+        let namespace = known.max_by_key(|namespace| namespace.len());
+        let namespace =
+            namespace.unwrap_or_else(|| id.split_once(':').map_or("", |(namespace, _)| namespace));
+        let subject = subject_of(id, namespace).unwrap_or_default();
+        Principal {
+            namespace: namespace.into(),
+            subject: subject.to_owned(),
+            customer_key: EntryKey::customer(namespace, subject),
+            client_id: None,
+            merchant_id: None,
+            merchant_uuid: None,
+            account_id: None,
+            roles: Roles::default(),
+            scopes: Scopes::NONE,
+            may: own.may,
+            may_test: false,
+            merchants: own.merchants.clone(),
+        }
+    }
+
+    pub fn shown(&self) -> Shown {
+        let is_bound = self.token.principal.merchants.is_some();
+        Shown { explains: self.may(Capability::Explain), is_bound }
+    }
+}
+
+/// The subject of an id of this namespace.
+fn subject_of<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
+    id.strip_prefix(namespace)?.strip_prefix(':')
+}
+
+/// What a caller sees of an answer.
+pub(super) struct Shown {
+    explains: bool,
+    /// Whether the issuer speaks for some merchants only.
+    is_bound: bool,
+}
+
+impl Shown {
+    /// The answer to one of several questions.
+    pub fn verdict(&self, rulings: &Rulings, position: usize) -> Verdict {
+        let Some(ruling) = rulings.each.get(position) else { return Verdict::of(ApiError::Internal) };
+        let reason = match ruling {
+            Ruling::Unreadable => return Verdict::of(unavailable()),
+            // Of merchants that the issuer does not speak for, nothing is known.
+            Ruling::Denied(Reason::OtherMerchant) if self.is_bound => Unknown::Item.code(),
+            // As everywhere, an inactive item is an unknown one, but for callers who ask why.
+            Ruling::Denied(Reason::ItemInactive) if !self.explains => Unknown::Item.code(),
+            ruling => ruling.code(),
+        };
+        let seen = rulings.considered.get(position).filter(|_| self.explains);
+        let is_upstream = matches!(ruling, Ruling::GrantedUpstream(_));
+        Verdict::Decided {
+            decision: ruling.status() == 200,
+            reason,
+            expires_at: ruling.shown_end(),
+            // It is not known which version of the origin's has granted.
+            seq: (!is_upstream).then_some(rulings.seq),
+            explained: seen.map_or_else(String::new, |seen| explained(rulings.as_of, seen)),
+        }
+    }
+}
+
+fn unknown(unknown: Unknown) -> Verdict {
+    let (decision, reason, expires_at, seq) = (false, unknown.code(), None, None);
+    Verdict::Decided { decision, reason, expires_at, seq, explained: String::new() }
+}
+
+/// The age of the snapshot, and the grants that were looked at, as members of a context.
+fn explained(as_of: UnixSecs, seen: &[Considered]) -> String {
+    let entry = |considered: &Considered| {
+        let Considered { grant, license_id, obstacle } = considered;
+        json!({
+            "source": grant.reason.code(),
+            "obstacle": obstacle.map(Reason::code),
+            "access_id": (grant.access_id != 0).then_some(grant.access_id),
+            "license_id": license_id.map(|id| Uuid::from_u128(id).to_string()),
+            "created_at": grant.created_at,
+            "starts_at": grant.starts_at,
+            "expires_at": grant.shown_end(),
+        })
+    };
+    let seen: Vec<_> = seen.iter().map(entry).collect();
+    [r#","as_of":"#, &as_of.to_string(), r#","considered":"#, &text_of(&seen)].concat()
+}

@@ -1,0 +1,229 @@
+//! Questions in the form of AuthZEN (docs/authzen.md): who may ask about whom, and the answers.
+//!
+//! ```text
+//! token ─► may it ask? ─► body ─► groups by customer ─► Attempt::rule ─► Deliberation ─► confirm ─► verdicts
+//! ```
+//!
+//! `caller` has the rights, `read::search` the searches.
+
+mod caller;
+
+use std::rc::Rc;
+
+use super::{
+    Permission, RequestBody, ServiceReason,
+    answer::{Attempt, Attempted, Next, Stop},
+    batch::{Checks, Confirmed, Rulings},
+    body,
+    missing::{Missing, Patience},
+    plan::{AuthzenPlan, Plan},
+    read::{Read, Terms},
+    unavailable,
+    upstream::Exchange,
+};
+use crate::{
+    api::{
+        authzen::{self, Asked, Evaluation, Search, Semantic, Verdict},
+        error::ApiError,
+        reply::{Body, Caching, Reply, Request},
+    },
+    limits::AUTHZEN_MAX_BYTES,
+    ports::Platform,
+};
+use caller::{Caller, Shown};
+
+/// Questions about one customer at one moment.
+struct Group<'a> {
+    id: &'a Rc<str>,
+    terms: Terms,
+    item_ids: Vec<i64>,
+    /// The place of each question in the request.
+    places: Vec<usize>,
+}
+
+/// The answers to the questions of a request, as far as memory has them.
+pub(super) struct Deliberation {
+    /// Nothing for one question, which is answered without a list.
+    semantic: Option<Semantic>,
+    verdicts: Vec<Verdict>,
+    shown: Shown,
+    /// The questions of a viewer about the present, which the upstream may know better, and their places.
+    own: Option<(Checks, Vec<usize>)>,
+}
+
+impl<P: Platform> Attempt<'_, P> {
+    /// Answers a question, or asks for its body once the token has been verified.
+    pub fn authzen(&self, plan: &AuthzenPlan) -> Attempted<Next, P> {
+        let token = self.token()?;
+        Permission::Ask.check(&token, &self.config.issuers)?;
+        let Some(asked) = plan.asked.get() else { return Ok(Next::ReadBody) };
+        let caller = Caller { token: &token, issuers: &self.config.issuers };
+        let deliberation = match &**asked {
+            Asked::One(evaluation) => self.deliberate(&caller, None, &[Ok(evaluation)])?,
+            Asked::Several(semantic, evaluations) => {
+                let evaluations: Vec<_> =
+                    evaluations.iter().map(|one| one.as_ref().map_err(|error| *error)).collect();
+                self.deliberate(&caller, Some(*semantic), &evaluations)?
+            }
+            Asked::Search(search) => return self.search(&caller, search),
+        };
+        let is_open = |(checks, _): &(Checks, Vec<usize>)| checks.is_for_upstream(0);
+        Ok(if self.config.upstream.is_some() && deliberation.own.as_ref().is_some_and(is_open) {
+            Next::ConfirmVerdicts(Box::new(deliberation))
+        } else {
+            Next::Reply(deliberation.reply())
+        })
+    }
+
+    fn deliberate(
+        &self,
+        caller: &Caller<'_>,
+        semantic: Option<Semantic>,
+        evaluations: &[Result<&Evaluation, ApiError>],
+    ) -> Attempted<Deliberation, P> {
+        let mut verdicts = Vec::with_capacity(evaluations.len());
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for (place, evaluation) in evaluations.iter().enumerate() {
+            let asked = match evaluation {
+                Ok(evaluation) => caller.asked(evaluation),
+                Err(error) => Err(Verdict::of(*error)),
+            };
+            // A ruling takes the place of this error.
+            verdicts.push(Verdict::of(ApiError::Internal));
+            let (id, item_id, terms) = match asked {
+                Ok(asked) => asked,
+                Err(verdict) => {
+                    verdicts.truncate(place);
+                    verdicts.push(verdict);
+                    continue;
+                }
+            };
+            match groups.iter_mut().find(|group| group.terms == terms && group.id == id) {
+                Some(group) => {
+                    group.item_ids.push(item_id);
+                    group.places.push(place);
+                }
+                None => groups.push(Group { id, terms, item_ids: vec![item_id], places: vec![place] }),
+            }
+        }
+        let mut deliberation = Deliberation { semantic, verdicts, shown: caller.shown(), own: None };
+        for (rulings, group) in self.rule_each(caller, groups)? {
+            let Group { terms, item_ids, places, .. } = group;
+            deliberation.take(&rulings, &places);
+            if !terms.is_service && terms.at.is_none() {
+                deliberation.own =
+                    Some((Checks { token: Rc::clone(caller.token), item_ids, rulings }, places));
+            }
+        }
+        Ok(deliberation)
+    }
+
+    /// Decides for each group. All that memory lacks for any of them is loaded at once.
+    fn rule_each<'g>(
+        &self,
+        caller: &Caller<'_>,
+        groups: Vec<Group<'g>>,
+    ) -> Attempted<Vec<(Rulings, Group<'g>)>, P> {
+        let (mut ruled, mut missing) = (Vec::with_capacity(groups.len()), Vec::new());
+        for group in groups {
+            match self.rule(&caller.principal(group.id), &group.item_ids, group.terms) {
+                Ok(rulings) => ruled.push((rulings, group)),
+                Err(Missing::Objects(names)) => {
+                    for name in names {
+                        if !missing.contains(&name) {
+                            missing.push(name);
+                        }
+                    }
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        if missing.is_empty() { Ok(ruled) } else { Err(Stop::Missing(Missing::Objects(missing))) }
+    }
+
+    fn search(&self, caller: &Caller<'_>, search: &Search) -> Attempted<Next, P> {
+        let at = caller.moment(search.time)?;
+        if let Some(id) = &search.customer {
+            caller.may_ask_about(id).map_err(one)?;
+        }
+        let (Some(id), None) = (&search.customer, search.unknown) else {
+            let reason = search.unknown.map_or("", |unknown| unknown.code());
+            return Ok(Next::Reply(found(&[], "", &authzen::reason(reason))));
+        };
+        let (principal, is_service) = (caller.principal(id), caller.is_service(id));
+        let terms = Terms { at, is_service, explains: false, merchant: None };
+        self.answer(&Read::Search { principal: Box::new(principal), terms, search: search.clone() })
+    }
+}
+
+/// The answer to a search.
+pub(super) fn found(item_ids: &[i64], next_token: &str, context: &str) -> Reply {
+    Reply::ok(authzen::search(item_ids, next_token, context), Caching::Private)
+}
+
+impl Deliberation {
+    fn take(&mut self, rulings: &Rulings, places: &[usize]) {
+        for (position, place) in places.iter().enumerate() {
+            if let Some(verdict) = self.verdicts.get_mut(*place) {
+                *verdict = self.shown.verdict(rulings, position);
+            }
+        }
+    }
+
+    /// The answer after the upstream was asked about the viewer's own questions.
+    pub async fn confirmed<P: Platform>(mut self, exchange: &Exchange<'_, P>, patience: &Patience) -> Reply {
+        let Some((mut checks, places)) = self.own.take() else { return self.reply() };
+        let Confirmed { unconfirmed, .. } = checks.confirm(exchange, patience).await;
+        self.take(&checks.rulings, &places);
+        let mut reply = self.reply();
+        unconfirmed.write_to(&mut reply.detail, "not confirmed: ");
+        reply
+    }
+
+    /// The answer, as far as the semantic of the request goes.
+    pub fn reply(self) -> Reply {
+        let Self { semantic, mut verdicts, .. } = self;
+        let Some(semantic) = semantic else {
+            return verdicts.pop().map_or_else(|| ApiError::Internal.into(), one);
+        };
+        // An answer of nothing but "cannot tell" would look like denials.
+        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Failed(ApiError::Unavailable { .. }, _)))
+        {
+            return Reply::error(unavailable(), ServiceReason::Unreadable.code());
+        }
+        if let Some(last) = verdicts.iter().position(|verdict| semantic.ends_with(verdict.decision())) {
+            verdicts.truncate(last + 1);
+        }
+        Reply::ok(authzen::evaluations(&verdicts), Caching::Private)
+    }
+}
+
+/// The answer to one question. An error about it is an error of the request.
+fn one(verdict: Verdict) -> Reply {
+    match &verdict {
+        Verdict::Failed(error, message) => {
+            Reply { body: Body::Json(error.body_with(message)), ..Reply::from(*error) }
+        }
+        Verdict::Decided { reason, .. } => {
+            Reply { reason: (*reason).into(), ..Reply::ok(authzen::decision(&verdict), Caching::Private) }
+        }
+    }
+}
+
+impl Plan {
+    /// Reads the body of a question in the form of AuthZEN. Other plans read theirs themselves.
+    ///
+    /// # Errors
+    /// With the answer to a body that is too long, incomplete or malformed.
+    pub async fn read_body(
+        &self,
+        request: &Request<'_>,
+        content: &mut impl RequestBody,
+    ) -> Result<(), Reply> {
+        let Self::Authzen(AuthzenPlan { api, asked }) = self else { return Err(ApiError::Internal.into()) };
+        authzen::check_headers(request.passed("content-type"), request.passed("content-encoding"))?;
+        let bytes = body::read(content, AUTHZEN_MAX_BYTES).await?;
+        // It is read once: the plan keeps it for every further attempt.
+        asked.set(Rc::new(api.read(&bytes)?)).map_err(|_| ApiError::Internal.into())
+    }
+}
