@@ -6,14 +6,17 @@ import { join } from "node:path";
 
 const [dir, settings] = process.argv.slice(2);
 // catalogues: their numbers of customers, the largest first. lists: name -> { alg, tokens, customers: how many have tokens,
-// items: asked for with each token, unlike: whether no two URLs are the same, denied and written: shares, order,
-// signers: for each of them, the same tokens in NAME.SIGNER.tsv, asking for playback }.
+// items: asked for with each token, many: in one request, unlike: whether no two URLs are the same, denied and written:
+// shares, order, more: for each of them, the same tokens in NAME.MORE.tsv, asking a signer for playback, a `gate` for the
+// end of an access, or for `many` items at once }.
 const { catalogues, lists } = JSON.parse(settings);
 const customers = Math.max(...catalogues);
 const NOW = Math.floor(Date.now() / 1000);
 const EXP = NOW + 86_400;
 const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"];
 const [ITEMS, GRANTS, FIRST_ITEM] = [64, 8, 5001];
+// Further items, which nobody holds: with them a page can show 100.
+const UNHELD = 36;
 const GRANT_ENDS = 500_000;
 // The longest that a signature may be valid. All grants end earlier, so that signatures end with them: the only right
 // answer is known before it is asked for.
@@ -73,7 +76,7 @@ function itemAnswer(id) {
   };
 }
 
-const items = Object.fromEntries(Array.from({ length: ITEMS }, (_, n) => [FIRST_ITEM + n, itemAnswer(FIRST_ITEM + n)]));
+const items = Object.fromEntries(Array.from({ length: ITEMS + UNHELD }, (_, n) => [FIRST_ITEM + n, itemAnswer(FIRST_ITEM + n)]));
 
 function accesses(customer) {
   const held = [];
@@ -89,6 +92,15 @@ function granted(customer, grant) {
     ip_address: "203.0.113.7", country_code: "XX", created_at: createdAt(customer, grant), expires_at: endsAt(customer, grant),
     item: items[itemOf(customer, grant)],
   });
+}
+
+/** The answer about several items: those of a page that begins at the n-th. */
+function page(customer, count, n) {
+  const ends = new Map(accesses(customer).map(({ item_id, expires_at }) => [item_id, expires_at]));
+  const ids = Array.from({ length: count }, (_, at) => FIRST_ITEM + ((n + at) % (ITEMS + UNHELD)));
+  const entry = (id) =>
+    ends.has(id) ? { id, access: true, expires_at: ends.get(id) } : { id, access: false, code: 402 };
+  return { ids, body: JSON.stringify({ items: ids.map(entry) }) };
 }
 
 const DENIED = '{"code":402,"message":"No access","errors":{"402":"No access"}}';
@@ -153,8 +165,8 @@ function share(part, weight) {
   };
 }
 
-/** Lines of method, path, token, body that is sent, and the status and body that are right. With a signer, for playback. */
-function list(name, signer, { alg, tokens: count, customers: among = customers, items: each = 1, unlike = false, denied = 0, written = 0, order }) {
+/** Lines of method, path, token, body that is sent, and the status and body that are right. `more` is one of the settings. */
+function list(name, more, { alg, tokens: count, customers: among = customers, items: each = 1, many = 1, unlike = false, denied = 0, written = 0, order }) {
   // As the load draws them (`Driven::zipf`).
   const weight = order === "zipf" ? (n) => Math.log((n + 2) / (n + 1)) : () => 1;
   const [isWritten, isDenied] = [share(written, weight), share(denied, weight)];
@@ -176,11 +188,18 @@ function list(name, signer, { alg, tokens: count, customers: among = customers, 
     if (isDenied(n)) {
       return ["GET", `/items/${notHeld(customer)}/access`, bearer, "", 402, DENIED].join("\t");
     }
-    if (signer !== undefined) {
+    if (more === "many") {
+      const { ids, body } = page(customer, many, n);
+      return ["GET", `/access?items=${ids.join(",")}`, bearer, "", 200, body].join("\t");
+    }
+    if (more in SIGNERS) {
       const path = `/items/${itemOf(customer, grant)}/playback`;
-      return ["GET", path, bearer, "", 200, signed(signer, customer, grant)].join("\t");
+      return ["GET", path, bearer, "", 200, signed(more, customer, grant)].join("\t");
     }
     const path = `/items/${itemOf(customer, grant)}/access${unlike ? `?_=${n}` : ""}`;
+    if (more === "gate") {
+      return ["GET", path, bearer, "", 200, JSON.stringify({ expires_at: endsAt(customer, grant) })].join("\t");
+    }
     return ["GET", path, bearer, "", 200, granted(customer, grant)].join("\t");
   });
 }
@@ -220,7 +239,7 @@ for (const [signer, { key, entry }] of Object.entries(SIGNERS)) {
 }
 for (const [name, settings] of Object.entries(lists)) {
   put(`${name}.tsv`, list(name, undefined, settings));
-  for (const signer of settings.signers ?? []) put(`${name}.${signer}.tsv`, list(name, signer, settings));
+  for (const more of settings.more ?? []) put(`${name}.${more}.tsv`, list(name, more, settings));
 }
 put("written.json", WRITTEN);
 put("constant.json", JSON.stringify(granted(0, 0)));

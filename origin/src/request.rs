@@ -54,6 +54,7 @@ impl Incoming {
             holder: "",
             // Answers come from the newest data, and nothing is forwarded.
             min_seq: 0,
+            merchant: None,
             passed: &[],
             page_origin: &self.origin,
             ip_address: &self.ip_address,

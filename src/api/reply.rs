@@ -29,6 +29,9 @@ pub struct Request<'a> {
     /// The header `Entitlement-Min-Seq`: how many of the origin's changes the answer must reflect. 0 if the request does
     /// not have it.
     pub min_seq: u64,
+    /// The only merchant whose items and customers the answer may be about: another Worker's binding may be restricted
+    /// so. `None` for requests over HTTP.
+    pub merchant: Option<i64>,
     /// Further headers of a request that is not a read, or that is passed through: its [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
     /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS).
     pub passed: &'a [(&'static str, String)],

@@ -305,7 +305,7 @@ impl<P: Platform> Attempt<'_, P> {
     /// asks.
     fn or_ask(&self, read: &Read, answer: Published, customer: impl FnOnce() -> Option<(i64, Uuid)>) -> Next {
         let Published { reply, seq, is_stale } = answer;
-        let Request { authorization, ip_address, query, min_seq, .. } = *self.request;
+        let Request { authorization, ip_address, query, min_seq, merchant, .. } = *self.request;
         let insists = min_seq > seq;
         // A stale snapshot may grant an access that was revoked long ago. The upstream's answer counts then, if it has
         // one; without it the grant stands (docs/adr/0023).
@@ -313,7 +313,10 @@ impl<P: Platform> Attempt<'_, P> {
         if reply.status == 200 && !insists && !is_doubtful {
             return Next::Reply(reply);
         }
-        let is_for_upstream = is_doubtful || read.is_open(&reply) || (insists && read.is_of_the_snapshot());
+        // The upstream does not know of the restriction to a merchant, so it is asked about items of that merchant only:
+        // those to which the snapshot gives a denial.
+        let is_open = read.is_open(&reply) && (merchant.is_none() || reply.status == 402);
+        let is_for_upstream = is_doubtful || is_open || (insists && read.is_of_the_snapshot());
         if self.config.upstream.is_none() || !is_for_upstream {
             return Next::Reply(if is_doubtful {
                 reply.with_detail("the snapshot is stale".to_owned())

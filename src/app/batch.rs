@@ -18,6 +18,7 @@ use super::{
 use crate::{
     api::{
         checks,
+        error::ApiError,
         reply::{Caching, Reply, Request},
         viewer::Network,
     },
@@ -52,6 +53,8 @@ pub(super) struct Rulings {
     pub published: Option<(i64, Uuid)>,
     /// Why nothing can be told, where [`each`](Self::each) tells nothing.
     pub reason: ServiceReason,
+    /// Whether the answer may be about one merchant only: [`Request::merchant`].
+    pub is_restricted: bool,
 }
 
 impl<P: Platform> Attempt<'_, P> {
@@ -67,6 +70,7 @@ impl<P: Platform> Attempt<'_, P> {
         terms: Terms,
     ) -> Result<Rulings, Missing<P::Verifier>> {
         let now = self.now();
+        let terms = Terms { merchant: self.request.merchant, ..terms };
         let snapshots = &mut *self.library.write();
         let mut rulings = Rulings {
             each: Vec::new(),
@@ -76,6 +80,7 @@ impl<P: Platform> Attempt<'_, P> {
             is_stale: false,
             published: None,
             reason: ServiceReason::NoSnapshot,
+            is_restricted: self.request.merchant.is_some(),
         };
         match snapshots.head_state(now) {
             HeadState::Missing | HeadState::Expired => return Err(Missing::Head),
@@ -138,7 +143,19 @@ impl Rulings {
             Ruling::GrantedUpstream(_) | Ruling::Denied(Reason::OtherMerchant | Reason::ItemInactive) => {
                 false
             }
-            Ruling::Denied(_) | Ruling::UnknownItem | Ruling::Unreadable => true,
+            Ruling::Denied(_) => true,
+            // The upstream does not know of the restriction, so it is asked about items of that merchant only.
+            Ruling::UnknownItem | Ruling::Unreadable => !self.is_restricted,
+        }
+    }
+
+    /// The status of the single check with this answer.
+    fn status(&self, ruling: Ruling) -> u16 {
+        match ruling {
+            Ruling::Denied(Reason::OtherMerchant) if self.is_restricted => {
+                ApiError::InvalidPrivileges.status()
+            }
+            ruling => ruling.status(),
         }
     }
 }
@@ -163,7 +180,7 @@ impl Checks {
         if each.iter().all(|ruling| *ruling == Ruling::Unreadable) {
             return Reply::error(unavailable(), self.rulings.reason.code());
         }
-        let shown = |ruling: &Ruling| ruling.shown_end().ok_or_else(|| ruling.status());
+        let shown = |ruling: &Ruling| ruling.shown_end().ok_or_else(|| self.rulings.status(*ruling));
         let body = checks::body(self.item_ids.iter().copied().zip(each.iter().map(shown)));
         let reply = Reply::ok(body, Caching::Private);
         let mut denied = Tally::default();

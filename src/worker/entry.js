@@ -1,8 +1,12 @@
 // The Worker's entry. worker-build's own, which it wraps, makes two proxies and a promise for each request and offers
 // every exported function to other Workers as a method; docs/adr/0010 has the reasons and the numbers, docs/adr/0011
-// and docs/adr/0046 those for known viewers.
+// and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
+import { WorkerEntrypoint } from "cloudflare:workers";
 import Generated from "./generated.js";
 import { Known, item_of } from "./known.mjs";
+import {
+  FAILED, INVALID_CUSTOMER, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of,
+} from "./rpc.mjs";
 
 const OWN = [
   "answer", "grant", "granted_init", "granted_numbers", "inputs", "is_ready", "item_texts", "repeat", "viewer_text",
@@ -25,14 +29,19 @@ function forget(request, env, ctx) {
   return generated(request, env, ctx);
 }
 
+/** Whether there is an instance with a service, whose viewers `known` has. */
+function is_prepared() {
+  if (known !== undefined && !state.criticalError) return true;
+  // The first request of an instance, and the one after a panic, are the generated code's.
+  if (state.criticalError || !is_ready()) return false;
+  names ??= wasm.inputs();
+  known = new Known(wasm, names);
+  return true;
+}
+
 export default {
   fetch(request, env, ctx) {
-    if (known === undefined || state.criticalError) {
-      // The first request of an instance, and the one after a panic, are the generated code's.
-      if (state.criticalError || !is_ready()) return forget(request, env, ctx);
-      names ??= wasm.inputs();
-      known = new Known(wasm, names);
-    }
+    if (!is_prepared()) return forget(request, env, ctx);
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");
     const address = headers.get(names.address);
@@ -58,3 +67,104 @@ export default {
     return answered ?? generated(request, env, ctx);
   },
 };
+
+// Calls have no URL of their own, and reads no body: one request stands for all.
+const NOWHERE = "https://call.invalid";
+const READ = new Request(NOWHERE);
+
+const text_or_none = (value) => (typeof value === "string" ? value : undefined);
+const bearer = (token) => (typeof token === "string" ? `Bearer ${token}` : undefined);
+
+/** The request of a call with a body. */
+function posted(path, body) {
+  const headers = { "content-type": "application/json" };
+  return new Request(NOWHERE + path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/**
+ * Status and body of the answer to a call, as one text, or the promise of it. `asked` is as in `answer`; `body` makes the
+ * call a POST.
+ */
+function ask({ env, ctx }, merchant, { path, token, viewer, asked, body }) {
+  if (!is_prepared() || !is_ready()) {
+    return started(env, ctx, () => ask({ env, ctx }, merchant, { path, token, viewer, asked, body }));
+  }
+  const [method, request] = body === undefined ? ["GET", READ] : ["POST", posted(path, body)];
+  const authorization = bearer(token);
+  const address = text_or_none(viewer?.address);
+  const country = text_or_none(viewer?.country);
+  const answered = answer(
+    request, ctx, asked, method, NOWHERE + path, authorization, address, country, undefined, null, merchant ?? NaN,
+  );
+  if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
+  return answered ?? FAILED;
+}
+
+/** Makes an instance by a request that asks for nothing, as the generated code does for the first of all requests. */
+async function started(env, ctx, then) {
+  await forget(new Request(NOWHERE, { method: "OPTIONS" }), env, ctx);
+  return is_prepared() && is_ready() ? then() : FAILED;
+}
+
+/** The result of a method. A trap costs this call alone, like that of a request. */
+function called(method, { ctx }, about) {
+  const merchant = merchant_of(ctx.props);
+  const result = RESULTS[method];
+  const failed = (error) => {
+    console.error(`${method}: ${error}`);
+    return result(FAILED);
+  };
+  if (!may_call(ctx.props, method)) return result(NOT_ALLOWED);
+  try {
+    const answered = about(merchant);
+    if (typeof answered === "string") return result(answered);
+    return answered instanceof Promise ? answered.then(result).catch(failed) : answered;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** What other Workers may call by a service binding (docs/rpc.md). Every method of the class is theirs. */
+export class Entitlements extends WorkerEntrypoint {
+  check(token, item, viewer) {
+    return called("check", this, (merchant) => {
+      if (!is_id(item)) return INVALID_ITEM;
+      const held = is_prepared() ? known.viewer(bearer(token)) : undefined;
+      const granted = held === undefined ? undefined : known.called(held, item, merchant);
+      const path = `/items/${item}/access`;
+      return granted ?? ask(this, merchant, { path, token, viewer, asked: { handle: 0 } });
+    });
+  }
+
+  checkMany(token, items, viewer) {
+    return called("checkMany", this, (merchant) => {
+      const is_list = Array.isArray(items) && items.length > 0 && items.length <= 200 && items.every(is_id);
+      if (!is_list) return INVALID_ITEMS;
+      return ask(this, merchant, { path: `/access?items=${items.join(",")}`, token, viewer });
+    });
+  }
+
+  licenses(token, viewer) {
+    return called("licenses", this, (merchant) => ask(this, merchant, { path: "/license", token, viewer }));
+  }
+
+  playback(token, item, viewer) {
+    return called("playback", this, (merchant) => {
+      if (!is_id(item)) return INVALID_ITEM;
+      return ask(this, merchant, { path: `/items/${item}/playback`, token, viewer });
+    });
+  }
+
+  explain(token, item, customer) {
+    return called("explain", this, (merchant) => {
+      if (!is_id(item)) return INVALID_ITEM;
+      if (typeof customer !== "string") return INVALID_CUSTOMER;
+      const body = {
+        subject: { type: "customer", id: customer },
+        action: { name: "play" },
+        resource: { type: "item", id: String(item) },
+      };
+      return ask(this, merchant, { path: "/access/v1/evaluation", token, body });
+    });
+  }
+}

@@ -9,7 +9,10 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::{Context, worker_sys};
 
 use crate::{
-    api::bodies::ACCESS_FRAME,
+    api::{
+        bodies::ACCESS_FRAME,
+        reply::{Body, Reply},
+    },
     app::{Answered, Granted, Validity},
     entitlement::Grant,
     limits::{ANSWERS_PER_TOKEN, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX, KNOWN_VIEWERS_MAX_BYTES},
@@ -17,7 +20,7 @@ use crate::{
 
 use super::{
     SERVICE, refresh_behind,
-    request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, seq_of},
+    request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, further_headers, seq_of},
     response, service_made,
 };
 
@@ -67,8 +70,10 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read or is passed through, or no request has made the service yet. `asked` is given for a check:
-/// its `handle` is set for a viewer who is known from now on.
+/// has happened, if the request is neither a read nor a call or is passed through, or no request has made the service yet. `asked` is given for a check:
+/// its `handle` is set for a viewer who is known from now on. `merchant` is given for a call by another Worker: NaN, or
+/// the [only merchant](crate::api::reply::Request::merchant) of its binding. It gets the status and the body as one
+/// text instead of a response (docs/adr/0050).
 ///
 /// # Errors
 /// The runtime refuses the response.
@@ -85,11 +90,14 @@ pub fn answer(
     country: Option<String>,
     page_origin: Option<String>,
     min_seq: Option<String>,
+    merchant: Option<f64>,
 ) -> Result<JsValue, JsValue> {
-    if !matches!(method.as_str(), "GET" | "HEAD") {
+    let (is_call, is_read) = (merchant.is_some(), matches!(method.as_str(), "GET" | "HEAD"));
+    if !is_read && !is_call {
         return Ok(JsValue::UNDEFINED);
     }
     let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
+    let passed = if is_read { Vec::new() } else { further_headers(&request.headers(), false) };
     let incoming = Incoming {
         request,
         method,
@@ -100,7 +108,8 @@ pub fn answer(
         country: country.unwrap_or_default(),
         holder: String::new(),
         min_seq: min_seq.as_deref().map_or(0, seq_of),
-        passed: Vec::new(),
+        merchant: merchant.filter(|merchant| !merchant.is_nan()).map(|merchant| merchant as i64),
+        passed,
     };
     let context = Context::new(context);
     match service.answer(&incoming.view()) {
@@ -111,17 +120,33 @@ pub fn answer(
                 Reflect::set(&asked, &"handle".into(), &handle.into())?;
             }
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            given(&reply, incoming.is_head(), is_call)
         }
         // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
         Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            given(&reply, incoming.is_head(), is_call)
         })
         .into()),
     }
+}
+
+/// The answer, as [`answer`] gives it to a request or to a call: for a call the status and the body, or the reason of a
+/// 403.
+fn given(reply: &Reply, is_head: bool, is_call: bool) -> Result<JsValue, JsValue> {
+    if !is_call {
+        return Ok(response::from_reply(reply, is_head)?.into());
+    }
+    let mut text = reply.status.to_string();
+    match &reply.body {
+        // What token or binding lacks says nothing about the viewer, and the caller's developer has to know it.
+        _ if reply.status == 403 => text += &reply.reason,
+        Body::Json(body) => text += body,
+        _ => {}
+    }
+    Ok(text.into())
 }
 
 /// Numbers that [`grant`] leaves for `known.mjs`: epoch, access, creation, expiry, start, and the times between which

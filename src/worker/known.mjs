@@ -1,5 +1,6 @@
 // Known viewers: the texts of which bodies of granted checks are joined, and the last answers to each viewer.
 // `App::grant` and `App::repeat` (src/app/known.rs) decide what is granted and may be given again (docs/adr/0046).
+import { granted } from "./rpc.mjs";
 
 /** Bytes of an object and of its place in a map, beside its texts. */
 const OVERHEAD = 300;
@@ -124,6 +125,24 @@ export class Known {
     return respond(this.#init(origin), number, body);
   }
 
+  /**
+   * The result of a granted check for a caller who may ask about items of `merchant` only, or about all if it is
+   * undefined; nothing if it takes the ordinary way.
+   */
+  called(viewer, item, merchant) {
+    if (this.#wasm.grant(viewer.handle, item, 0) === 0) return undefined;
+    if (this.#numbers === undefined || this.#numbers.length === 0) this.#numbers = this.#wasm.granted_numbers();
+    const numbers = this.#numbers;
+    const epoch = numbers[0];
+    const access = numbers[1];
+    const created = numbers[2];
+    const expires = numbers[3];
+    const starts = numbers[4];
+    const texts = this.#item(item, epoch);
+    if (texts === null || (merchant !== undefined && texts.merchant !== merchant)) return undefined;
+    return granted(access, texts.merchant, created, expires, Number.isNaN(starts) ? undefined : starts);
+  }
+
   /** How many viewers there are. */
   get size() {
     return this.#viewers.size;
@@ -148,7 +167,7 @@ export class Known {
     const held = this.#items.get(item);
     if (held !== undefined) return held;
     const parts = this.#wasm.item_texts(item);
-    const texts = parts === undefined ? null : { account: parts[0], content: parts[1] };
+    const texts = parts === undefined ? null : { account: parts[0], content: parts[1], merchant: number_of(parts[0]) };
     this.#items.set(item, texts);
     this.#items_bytes += item_bytes(texts);
     for (const [first, dropped] of this.#items) {
@@ -211,6 +230,9 @@ export class Known {
     viewer.is_held = false;
   }
 }
+
+// Of a member `,"account_id":2101`.
+const number_of = (account) => Number(account.slice(account.indexOf(":") + 1));
 
 function respond(init, number, body) {
   init.headers.set("x-request-id", init.id_prefix + number.toString(16).padStart(8, "0"));

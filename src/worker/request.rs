@@ -31,6 +31,7 @@ pub(super) struct Incoming {
     pub(super) country: String,
     pub(super) holder: String,
     pub(super) min_seq: u64,
+    pub(super) merchant: Option<i64>,
     pub(super) passed: Vec<(&'static str, String)>,
 }
 
@@ -46,6 +47,7 @@ impl Incoming {
         let passed = if is_read { Vec::new() } else { further_headers(&headers, has_upstream) };
         Self {
             min_seq,
+            merchant: None,
             passed,
             holder: if is_read { String::new() } else { header(HOLDER_HEADER) },
             method,
@@ -80,6 +82,7 @@ impl Incoming {
             country: &self.country,
             holder: &self.holder,
             min_seq: self.min_seq,
+            merchant: self.merchant,
             passed: &self.passed,
         }
     }
@@ -95,7 +98,7 @@ impl Incoming {
 
 /// The headers of a request other than a read, as [`Request::passed`] has them. Those of writes are read only if there
 /// is an origin to pass them on to.
-fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
+pub(super) fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
     // Questions in the form of AuthZEN need no origin, and their type is checked.
     let passed = PASSED_HEADERS.into_iter().filter(|name| has_upstream || *name == "content-type");
     let names = INSPECTED_HEADERS.into_iter().chain(passed);

@@ -70,6 +70,7 @@ impl Subject for InProcess {
             country: &country,
             holder: &holder,
             min_seq: if has_origin { query::seq(&header("entitlement-min-seq")).unwrap_or(0) } else { 0 },
+            merchant: None,
             passed: &passed,
         };
         let body = match &wire.body {

@@ -17,6 +17,7 @@
 
 mod app;
 mod authzen;
+mod callers;
 mod cases;
 mod catalogue;
 mod check;

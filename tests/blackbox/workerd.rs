@@ -17,6 +17,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    callers::{self, Callers},
     client,
     subject::Subject,
     wire::{Answer, Wire},
@@ -58,17 +59,6 @@ export default {
 };
 "#;
 
-/// Another Worker with a binding to this one: it calls the method that its path names.
-const CALLER: &str = r#"
-export default {
-  async fetch(request, env) {
-    const method = new URL(request.url).pathname.slice(1);
-    try { return new Response(`called: ${await env.MAIN[method]()}`); }
-    catch (error) { return new Response(`refused: ${error.message}`); }
-  }
-};
-"#;
-
 /// A substitute for Cloudflare's rate limits, which workerd does not have. A variable whose value has a
 /// member `simple`, as `[[ratelimits]]` have, becomes such a binding.
 const LIMITS: &str = r#"
@@ -87,7 +77,7 @@ export default (env) => new Ratelimit(env.config.simple);
 "#;
 
 /// The Worker's own entry.
-const ENTRY: &str = r#"export { default } from "./index.js";"#;
+const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
 
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
@@ -116,6 +106,7 @@ pub struct Workerd {
     address: SocketAddr,
     kv: SocketAddr,
     caller: SocketAddr,
+    gate: SocketAddr,
     output: Arc<Mutex<String>>,
     dir: PathBuf,
 }
@@ -134,13 +125,12 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "known.mjs", "index_bg.wasm"] {
+        for file in ["index.js", "generated.js", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
         fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
-        fs::write(dir.join("caller.js"), CALLER).unwrap();
         fs::write(dir.join("limits.js"), LIMITS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
@@ -154,7 +144,11 @@ impl Workerd {
                 format!("(name = \"{name}\", text = embed \"variable-{index}\"), ")
             };
         }
-        fs::write(dir.join("config.capnp"), config(&bindings)).unwrap();
+        let has_entrypoint = entry.contains("Entitlements");
+        if has_entrypoint {
+            callers::write_modules(&dir);
+        }
+        fs::write(dir.join("config.capnp"), config(&bindings, has_entrypoint)).unwrap();
         let mut command = Command::new(program());
         command.args(["serve", "config.capnp", "--control-fd=1"]).current_dir(&dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -163,10 +157,13 @@ impl Workerd {
         collect(child.stdout.take().unwrap(), &output);
         collect(child.stderr.take().unwrap(), &output);
         let none = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut started = Self { child, address: none, kv: none, caller: none, output, dir };
+        let mut started = Self { child, address: none, kv: none, caller: none, gate: none, output, dir };
         started.address = started.socket("http");
         started.kv = started.socket("kv");
-        started.caller = started.socket("caller");
+        if has_entrypoint {
+            started.caller = started.socket("caller");
+            started.gate = started.socket("gate");
+        }
         started
     }
 
@@ -244,10 +241,16 @@ impl Workerd {
         client::send(self.kv, "kv", wire, None).expect("the KV service answers")
     }
 
-    /// Calls a method of the Worker from another Worker, and returns what that one gets.
-    pub fn call(&self, method: &str) -> String {
-        let wire = Wire::get(&format!("/{method}"));
-        client::send(self.caller, "caller", &wire, None).expect("the caller answers").text()
+    /// Calls a method of the Worker from another Worker over one of its [`BINDINGS`](callers), or over `MAIN`, which is to the
+    /// default entrypoint. Returns what the other Worker gets: `{"result": …}` or `{"error": …}`.
+    pub fn call(&self, binding: &str, method: &str, arguments: &Value) -> Value {
+        let wire = Wire::post(&format!("/{binding}/{method}"), arguments.to_string().into_bytes());
+        client::send(self.caller, "caller", &wire, None).expect("the caller answers").json()
+    }
+
+    /// Sends a request to the Worker of `examples/video-gate`.
+    pub fn gate(&self, wire: &Wire) -> Answer {
+        client::send(self.gate, "gate", wire, Some(CF_HEADER)).expect("the gate answers")
     }
 
     /// Sets a value without the Worker.
@@ -287,22 +290,22 @@ impl Drop for Workerd {
     }
 }
 
-fn config(bindings: &str) -> String {
+fn config(bindings: &str, has_entrypoint: bool) -> String {
     let (date, flags) = compatibility();
+    let Callers { services, sockets, workers } =
+        if has_entrypoint { callers::config(&date, CF_HEADER) } else { Callers::default() };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
   services = [
     (name = "main", worker = .main),
-    (name = "kv", worker = .kv),
-    (name = "caller", worker = .caller),
+    (name = "kv", worker = .kv),{services}
     (name = "internet", network = (allow = ["public", "private"]))
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "main"),
-    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv"),
-    (name = "caller", address = "127.0.0.1:0", http = (), service = "caller")
+    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv"){sockets}
   ]
 );
 const main :Workerd.Worker = (
@@ -311,18 +314,14 @@ const main :Workerd.Worker = (
     (name = "index.js", esModule = embed "index.js"),
     (name = "generated.js", esModule = embed "generated.js"),
     (name = "known.mjs", esModule = embed "known.mjs"),
+    (name = "rpc.mjs", esModule = embed "rpc.mjs"),
     (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],
   compatibilityDate = {date},
   compatibilityFlags = {flags},
   bindings = [{bindings}(name = "SNAPSHOT", kvNamespace = "kv")]
 );
-const caller :Workerd.Worker = (
-  modules = [(name = "caller.js", esModule = embed "caller.js")],
-  compatibilityDate = {date},
-  bindings = [(name = "MAIN", service = "main")]
-);
-const kv :Workerd.Worker = (
+{workers}const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
   compatibilityDate = {date}
 );

@@ -38,11 +38,14 @@ const INPUTS: [&str; 10] = [
 const GENERATED: &str = "build/generated.js";
 
 /// Our modules: where they are, and their names beside it.
-const MODULES: [(&str, &str); 2] =
-    [("src/worker/entry.js", "build/index.js"), ("src/worker/known.mjs", "build/known.mjs")];
+const MODULES: [(&str, &str); 3] = [
+    ("src/worker/entry.js", "build/index.js"),
+    ("src/worker/known.mjs", "build/known.mjs"),
+    ("src/worker/rpc.mjs", "build/rpc.mjs"),
+];
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 4] = ["index.js", "generated.js", "known.mjs", "index_bg.wasm"];
+pub const DEPLOYED: [&str; 5] = ["index.js", "generated.js", "known.mjs", "rpc.mjs", "index_bg.wasm"];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";

@@ -24,3 +24,13 @@ export function check(customer, itemId, ip, country) {
     item: items[itemId],
   };
 }
+
+/** The answer about the items that the query's `items` lists. */
+export function checkMany(customer, items) {
+  return {
+    items: items.split(",").map(Number).map((id) => {
+      const answer = check(customer, id);
+      return answer ? { id, access: true, expires_at: answer.expires_at } : { id, access: false, code: 402 };
+    }),
+  };
+}

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { importJWK, jwtVerify } from "jose";
-import { AUDIENCE, DENIED, INVALID, ISSUER, check } from "./check.js";
+import { AUDIENCE, DENIED, INVALID, ISSUER, check, checkMany } from "./check.js";
 import { forward } from "./forward.js";
 import { playback } from "./playback.js";
 
@@ -48,8 +48,8 @@ async function customerOf(env, subject) {
   return customer;
 }
 
-/** Answers a granted check as `granted` says. */
-async function checked(c, granted) {
+/** Answers for the customer whose token it is, as `answer` says. */
+async function known(c, answer) {
   c.header("cache-control", "private, no-store");
   const token = c.req.header("authorization")?.replace(/^Bearer /, "") ?? "";
   let claims;
@@ -58,15 +58,20 @@ async function checked(c, granted) {
   } catch {
     return c.json(INVALID, 401);
   }
-  const customer = await customerOf(c.env, claims.sub);
+  return answer(await customerOf(c.env, claims.sub));
+}
+
+/** Answers a granted check as `granted` says. */
+const checked = (c, granted) => known(c, (customer) => {
   const ip = c.req.header("cf-connecting-ip") ?? "0.0.0.0";
   const answer = check(customer, Number(c.req.param("id")), ip, c.req.raw.cf?.country ?? "XX");
   return answer ? granted(answer) : c.json(DENIED, 402);
-}
+});
 
 const app = new Hono();
 app.use(cors());
 app.get("/items/:id/access", (c) => checked(c, (answer) => c.json(answer)));
+app.get("/access", (c) => known(c, (customer) => c.json(checkMany(customer, c.req.query("items")))));
 app.get("/items/:id/playback", (c) => checked(c, async (answer) => c.json(await playback(c.env, answer))));
 app.post("/items/access", (c) => forward(c.req.raw, c.env.ORIGIN_URL));
 

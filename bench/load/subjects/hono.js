@@ -3,7 +3,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { importJWK, jwtVerify } from "jose";
-import { AUDIENCE, DENIED, INVALID, ISSUER, check } from "./check.js";
+import { AUDIENCE, DENIED, INVALID, ISSUER, check, checkMany } from "./check.js";
 import { forward } from "./forward.js";
 
 let keys;
@@ -17,9 +17,8 @@ async function keyFor(env, { kid, alg }) {
   return known.key;
 }
 
-const app = new Hono();
-app.use(cors());
-app.get("/items/:id/access", async (c) => {
+/** Answers for the customer whose token it is, as `answer` says. */
+async function known(c, answer) {
   c.header("cache-control", "private, no-store");
   const token = c.req.header("authorization")?.replace(/^Bearer /, "") ?? "";
   let claims;
@@ -33,11 +32,17 @@ app.get("/items/:id/access", async (c) => {
   } catch {
     return c.json(INVALID, 401);
   }
-  const customer = await c.env.CUSTOMERS.get(claims.sub, "json");
+  return answer(await c.env.CUSTOMERS.get(claims.sub, "json"));
+}
+
+const app = new Hono();
+app.use(cors());
+app.get("/items/:id/access", (c) => known(c, (customer) => {
   const ip = c.req.header("cf-connecting-ip") ?? "0.0.0.0";
   const answer = check(customer, Number(c.req.param("id")), ip, c.req.raw.cf?.country ?? "XX");
   return answer ? c.json(answer) : c.json(DENIED, 402);
-});
+}));
+app.get("/access", (c) => known(c, (customer) => c.json(checkMany(customer, c.req.query("items")))));
 app.post("/items/access", (c) => forward(c.req.raw, c.env.ORIGIN_URL));
 
 export default app;

@@ -47,7 +47,7 @@ pub struct Args {
     /// Fewer rounds and customers: under two minutes, for a first look
     #[arg(long)]
     quick: bool,
-    /// Only these scenarios, by their names; `playback` and `growth` are several
+    /// Only these scenarios, by their names; `playback`, `batch` and `growth` are several
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Turns of each subject in every scenario, for more certainty or less time

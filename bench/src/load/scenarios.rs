@@ -132,6 +132,14 @@ const OF_PLAYBACK: &[&str] =
     &["floor", "admit", "admit-jw", "hono-cached-jw", "admit-mux", "hono-cached-mux"];
 const OF_GROWTH: &[&str] = &["floor", "admit", "plain-cached"];
 
+/// A Worker that asks before it does something: by a call, by a request, or by itself. `admit` is the HTTP check from
+/// outside, and answers the other two.
+const OF_CALLS: &[&str] = &["floor", "admit", "gate-rpc", "gate-fetch", "gate-kv"];
+/// A single check by the same tokens, and several items in one request.
+const OF_BATCH: &[&str] = &["floor", "admit", "admit-many", "hono-cached-many", "hono-many"];
+/// How many items one request of `batch` is about.
+const BATCHES: [u64; 3] = [1, 10, 100];
+
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub name: String,
@@ -145,6 +153,8 @@ pub struct Scenario {
     tokens: u64,
     /// Items that each token is asked for, in turn.
     items: u64,
+    /// Items in one request of those that ask for many.
+    many: u64,
     /// Whether no two of its URLs are the same.
     unlike: bool,
     denied: f64,
@@ -161,8 +171,11 @@ const GROWTH: &str = "growth";
 /// The name of both scenarios of playback in `--only`.
 const PLAYBACK: &str = "playback";
 
+/// The name of all scenarios with several items in one request in `--only`.
+const BATCH: &str = "batch";
+
 /// Names in `--only` of all scenarios whose names begin with them.
-const GROUPS: [&str; 2] = [PLAYBACK, GROWTH];
+const GROUPS: [&str; 3] = [PLAYBACK, BATCH, GROWTH];
 
 /// The scenarios with these names; without names all of them.
 pub fn chosen(scale: Scale, only: &[String]) -> Result<Vec<Scenario>> {
@@ -199,6 +212,7 @@ fn all(scale: Scale) -> Vec<Scenario> {
         alg: "HS256",
         tokens: 1,
         items: 1,
+        many: 1,
         unlike: false,
         denied: 0.0,
         written: 0.0,
@@ -267,7 +281,31 @@ fn all(scale: Scale) -> Vec<Scenario> {
         },
     ]);
     scenarios.extend(playback(&hot));
+    scenarios.push(Scenario {
+        wants_new_process: true,
+        subjects: OF_CALLS,
+        ..named("rpc", "A Worker asks before it serves: one token, granted")
+    });
+    scenarios.extend(batches(&hot));
     scenarios
+}
+
+/// The scenarios with several items in one request, in a process of their own.
+fn batches(hot: &Scenario) -> [Scenario; 3] {
+    BATCHES.map(|many| Scenario {
+        name: format!("{BATCH}-{many}"),
+        about: match many {
+            1 => "A page with 1 item in one request, beside single checks",
+            10 => "A page with 10 items in one request, beside single checks",
+            _ => "A page with 100 items in one request, beside single checks",
+        },
+        wants_new_process: many == 1,
+        tokens: hot.setting.customers.min(1_000),
+        items: 8,
+        many,
+        subjects: OF_BATCH,
+        ..hot.clone()
+    })
 }
 
 /// The scenarios of playback. A group of its own, last, so that its Workers take no memory from the others.
@@ -321,17 +359,17 @@ impl Scenario {
     /// How `make.mjs` makes the list of its requests.
     pub fn list(&self) -> Value {
         json!({
-            "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items, "unlike": self.unlike,
+            "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items, "many": self.many, "unlike": self.unlike,
             "denied": self.denied, "written": self.written,
             "order": if self.order == Order::Zipf { "zipf" } else { "cycle" },
-            "signers": SUBJECTS.iter().filter(|it| self.wants(it)).filter_map(|it| it.signer).collect::<BTreeSet<_>>(),
+            "more": SUBJECTS.iter().filter(|it| self.wants(it)).filter_map(Subject::list).collect::<BTreeSet<_>>(),
         })
     }
 
     /// The file with the requests to a subject.
     pub fn file(&self, subject: &Subject) -> String {
-        let signer = subject.signer.map_or_else(String::new, |signer| format!(".{signer}"));
-        format!("{}{signer}.tsv", self.name)
+        let list = subject.list().map_or_else(String::new, |list| format!(".{list}"));
+        format!("{}{list}.tsv", self.name)
     }
 
     /// The name of several scenarios with this one.
@@ -393,7 +431,11 @@ mod tests {
         assert_eq!(names(Scale::FULL, &["playback"]), ["playback-first", "playback-repeated"]);
         assert!(names(Scale::FULL, &["cold"]).is_empty());
         let error = chosen(Scale::FULL, &["hat".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("hot, hot-rs256") && error.contains("playback, growth, cold"), "{error}");
+        assert!(
+            error.contains("hot, hot-rs256") && error.contains("playback, batch, growth, cold"),
+            "{error}"
+        );
+        assert_eq!(names(Scale::FULL, &["batch", "rpc"]), ["rpc", "batch-1", "batch-10", "batch-100"]);
     }
 
     #[test]
@@ -416,11 +458,20 @@ mod tests {
             let first = all.iter().find(|scenario| scenario.name == "playback-first").unwrap();
             // Each signature that comes in between takes one of the places: the share that is left is e^-7, 0.1 %.
             assert!(first.tokens * first.items >= 7 * admit::limits::SIGNATURES_MAX as u64);
-            assert_eq!(first.list()["signers"], json!(["jw", "mux"]));
+            assert_eq!(first.list()["more"], json!(["jw", "mux"]));
             let files = first.subjects(&SUBJECTS).into_iter().map(|(_, subject)| first.file(&subject));
             let files: BTreeSet<_> = files.collect();
             let expected = ["playback-first.jw.tsv", "playback-first.mux.tsv", "playback-first.tsv"];
             assert!(files.iter().eq(expected), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn what_calls_admit_runs_beside_it() {
+        for scenario in all(Scale::FULL) {
+            let subjects = scenario.subjects(&SUBJECTS);
+            let calls = subjects.iter().any(|(_, subject)| subject.calls.is_some());
+            assert!(!calls || scenario.subjects.contains(&"admit"), "{}", scenario.name);
         }
     }
 

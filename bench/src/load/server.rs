@@ -157,7 +157,7 @@ impl Config<'_> {
     }
 
     fn subject(&mut self, dir: &Path, subject: &Subject, setting: Setting) -> Result<()> {
-        let Subject { name, modules: from, vars, kv, signer, .. } = subject;
+        let Subject { name, modules: from, vars, kv, signer, calls, .. } = subject;
         let mut modules = Vec::new();
         for entry in fs::read_dir(dir.join(from))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
@@ -185,6 +185,14 @@ impl Config<'_> {
         if let Some(signer) = signer {
             bindings.push(file("PLAYBACK", &format!("playback-{signer}.json")));
             bindings.push(file("SIGNING_KEY", &format!("signing-key-{signer}.txt")));
+        }
+        if let Some(entrypoint) = calls {
+            let of = if entrypoint.is_empty() {
+                String::new()
+            } else {
+                format!(", entrypoint = \"{entrypoint}\"")
+            };
+            bindings.push(format!("(name = \"ADMIT\", service = (name = \"admit\"{of}))"));
         }
         bindings.extend(vars.iter().map(|(name, value)| text(name, value)));
         let mut outbound = "";

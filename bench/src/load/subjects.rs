@@ -18,11 +18,21 @@ pub struct Subject {
     pub kv: Option<(&'static str, &'static str)>,
     /// The signer of its `PLAYBACK`. It is asked for playback then, not for checks.
     pub signer: Option<&'static str>,
+    /// What it is asked for in place of checks and playback, a list of requests of its own: `gate`, the end of an
+    /// access; `many`, checks of several items.
+    pub asked_for: Option<&'static str>,
+    /// Its binding `ADMIT` to the Worker of the subject `admit`: the entrypoint; empty for the default one.
+    pub calls: Option<&'static str>,
 }
 
 impl Subject {
     const fn new(name: &'static str, label: &'static str, kv: Option<(&'static str, &'static str)>) -> Self {
-        Self { name, label, modules: name, vars: &[], kv, signer: None }
+        Self { name, label, modules: name, vars: &[], kv, signer: None, asked_for: None, calls: None }
+    }
+
+    /// The name of its list of requests; none for plain checks.
+    pub fn list(&self) -> Option<&'static str> {
+        self.signer.or(self.asked_for)
     }
 
     /// Whether it gives one answer to every request.
@@ -35,7 +45,7 @@ const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
 const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
 
 /// Every subject, the base of comparisons first.
-pub const SUBJECTS: [Subject; 12] = [
+pub const SUBJECTS: [Subject; 18] = [
     Subject::new("floor", "JS that reads the same, checks nothing", None),
     Subject::new("constant", "JS that returns a constant", None),
     Subject::new("admit", "Admit", STORE),
@@ -68,7 +78,46 @@ pub const SUBJECTS: [Subject; 12] = [
         signer: Some("mux"),
         ..Subject::new("hono-cached-mux", "Hono, jose, all kept but signatures, playback: RS256", DOCUMENTS)
     },
+    Subject {
+        modules: "gate",
+        vars: &[("ASKS", "rpc")],
+        calls: Some("Entitlements"),
+        ..gate("gate-rpc", "JS that calls `check` of Admit by service binding", None)
+    },
+    Subject {
+        modules: "gate",
+        vars: &[("ASKS", "fetch")],
+        calls: Some(""),
+        ..gate("gate-fetch", "JS that fetches `/items/{id}/access` of Admit by service binding", None)
+    },
+    gate("gate-kv", "JS that verifies by jose and reads KV itself", DOCUMENTS),
+    Subject {
+        modules: "admit",
+        asked_for: MANY,
+        ..Subject::new("admit-many", "Admit, `/access?items=`", STORE)
+    },
+    Subject {
+        modules: "hono-cached",
+        asked_for: MANY,
+        ..Subject::new(
+            "hono-cached-many",
+            "Hono, jose, tokens and customers kept, `/access?items=`",
+            DOCUMENTS,
+        )
+    },
+    Subject {
+        modules: "hono",
+        asked_for: MANY,
+        ..Subject::new("hono-many", "Hono, jose, KV for each request, `/access?items=`", DOCUMENTS)
+    },
 ];
+
+const MANY: Option<&str> = Some("many");
+
+/// A Worker that has to know whether a viewer has access before it does something else.
+const fn gate(name: &'static str, label: &'static str, kv: Option<(&'static str, &'static str)>) -> Subject {
+    Subject { asked_for: Some("gate"), ..Subject::new(name, label, kv) }
+}
 
 /// The label of a subject by its name.
 pub fn label(name: &str) -> String {
@@ -91,7 +140,9 @@ pub fn bundle_all(paths: &Paths, rust: Option<&WasmRust>, dir: &Path) -> Result<
     for file in ["constant.json", "items.json", "written.json"] {
         copy(&dir.join(file), &dir.join("subjects").join(file))?;
     }
-    for module in ["constant", "floor", "plain-cached", "hono-cached", "hono", "kv", "origin"] {
+    for module in
+        ["constant", "floor", "plain-cached", "hono-cached", "hono", "gate", "gate-kv", "kv", "origin"]
+    {
         bundle(paths, dir, module)?;
     }
     for file in DEPLOYED {

@@ -35,7 +35,21 @@ const fn against_jose(label: &'static str, of: &'static str, against: &'static s
     Target { of, ..shown(label, "playback-first", against) }
 }
 
-const TARGETS: [Target; 18] = [
+/// A Worker that asks Admit before it serves, against one that asks or knows otherwise.
+const fn of_call(label: &'static str, against: &'static str, least: Option<f64>) -> Target {
+    Target { of: "gate-rpc", least, ..shown(label, "rpc", against) }
+}
+
+/// A page of 100 items, against something else.
+const fn of_page(label: &'static str, against: &'static str, least: Option<f64>) -> Target {
+    Target { of: "admit-many", least, ..shown(label, "batch-100", against) }
+}
+
+const TARGETS: [Target; 22] = [
+    of_call("a Worker that asks by RPC / by fetch over the same binding", "gate-fetch", None),
+    of_call("a Worker that asks by RPC / that reads KV itself", "gate-kv", None),
+    of_page("100 items in one request / one check by HTTP", "admit", Some(0.5)),
+    of_page("100 items in one request / Hono + jose + KV doing the same", "hono-many", None),
     target("cached check / floor that reads the same", "hot", "floor", 0.95),
     target("the same, another one of 8 items every time / floor", "items", "floor", 0.95),
     target("cached check / JS by hand with the same caches", "hot", "plain-cached", 1.0),

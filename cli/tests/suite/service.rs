@@ -117,6 +117,7 @@ fn serve(requests: &Receiver<http::Request>, app: &App<MemoryPlatform>) {
             country: "",
             holder: received.header("admit-holder"),
             min_seq: 0,
+            merchant: None,
             passed: &[],
         };
         let reply = block_on(app.handle(&request, MemoryBody::from(received.body.clone())));

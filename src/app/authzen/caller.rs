@@ -51,7 +51,12 @@ impl Caller<'_> {
         Ok((
             id,
             item_id,
-            Terms { at, is_service: self.is_service(id), explains: self.may(Capability::Explain) },
+            Terms {
+                at,
+                is_service: self.is_service(id),
+                explains: self.may(Capability::Explain),
+                merchant: None,
+            },
         ))
     }
 

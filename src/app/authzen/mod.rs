@@ -151,7 +151,7 @@ impl<P: Platform> Attempt<'_, P> {
             return Ok(Next::Reply(found(&[], "", &authzen::reason(reason))));
         };
         let (principal, is_service) = (caller.principal(id), caller.is_service(id));
-        let terms = Terms { at, is_service, explains: false };
+        let terms = Terms { at, is_service, explains: false, merchant: None };
         self.answer(&Read::Search { principal: Box::new(principal), terms, search: search.clone() })
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{LookUps, MemberWindow, PublicRead, ReadError, holdings::plans};
+use super::{LookUps, MemberWindow, PublicRead, ReadError, decide_for, holdings::plans};
 use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
@@ -14,7 +14,7 @@ use crate::{
         reply::{Caching, Reply, Request},
     },
     app::{ServiceReason, finish::subject_hash, unavailable},
-    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
+    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
         cost::ItemCost,
@@ -105,7 +105,7 @@ fn decided<T>(
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;
     let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
-    Ok(Some(then(decide(&question)?, &item, customer.as_ref())))
+    Ok(Some(then(decide_for(look_ups.merchant, &question)?, &item, customer.as_ref())))
 }
 
 /// The answer to a check.
@@ -153,11 +153,16 @@ fn check(
     now: UnixSecs,
     granted: impl FnOnce(&Grant, &ItemRecord<'_>, Option<&CustomerRecord<'_>>) -> Result<Reply, TooLarge>,
 ) -> Result<Reply, ReadError> {
+    let is_restricted = look_ups.merchant.is_some();
     let reply =
         decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
             Decision::Allow(grant) => granted(&grant, item, customer).unwrap_or_else(too_large),
             Decision::Deny(Reason::ItemInactive) => {
                 Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
+            }
+            // Not a denial: the binding is wrong, and no purchase helps.
+            Decision::Deny(Reason::OtherMerchant) if is_restricted => {
+                Reply::error(ApiError::InvalidPrivileges, Reason::OtherMerchant.code())
             }
             Decision::Deny(reason) => Reply::error(ApiError::NoAccess, reason.code()),
         })?;

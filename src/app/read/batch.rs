@@ -1,7 +1,7 @@
 //! Several questions of one viewer, decided in one pass: one version, one look at the customer's record, and all objects
 //! that are not in memory named together.
 
-use super::LookUps;
+use super::{LookUps, may_be_about};
 use crate::{
     app::ServiceReason,
     entitlement::{Considered, Decision, Grant, Question, Reason, decide, explain},
@@ -71,6 +71,9 @@ pub(in crate::app) struct Terms {
     pub is_service: bool,
     /// Whether the answer lists the grants that were looked at.
     pub explains: bool,
+    /// The only merchant whose items the answer may be about, as
+    /// [`Request::merchant`](crate::api::reply::Request::merchant).
+    pub merchant: Option<i64>,
 }
 
 /// What one version answers to several questions.
@@ -132,7 +135,7 @@ impl Pass {
         let customer = customer.as_ref().filter(is_known);
         for (ruling, item) in self.rulings.iter_mut().zip(items) {
             let mut seen = terms.explains.then(Vec::new);
-            match ruling_on(version, principal, customer, item, now, seen.as_mut()) {
+            match ruling_on(version, principal, customer, item, (terms.merchant, now), seen.as_mut()) {
                 Ok(decided) => *ruling = decided,
                 Err(error) => self.corrupt = Some(error),
             }
@@ -142,12 +145,13 @@ impl Pass {
     }
 }
 
+/// `merchant` is that of [`Terms`].
 fn ruling_on(
     version: &Version,
     principal: &Principal,
     customer: Option<&CustomerRecord<'_>>,
     item: &Result<Found, FormatError>,
-    now: UnixSecs,
+    (merchant, now): (Option<i64>, UnixSecs),
     seen: Option<&mut Vec<Considered>>,
 ) -> Result<Ruling, FormatError> {
     let record = match item {
@@ -159,6 +163,7 @@ fn ruling_on(
     let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
     let decision = match seen {
+        _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
         None => decide(&question)?.decision,
         Some(seen) => {
             let (decision, considered) = explain(&question)?;

@@ -28,7 +28,7 @@ use crate::{
         playback::{self, PlaybackForm},
         reply::{Reply, Request},
     },
-    entitlement::Reason,
+    entitlement::{Decided, Decision, Question, Reason, decide},
     snapshot::{
         customer::CustomerRecord,
         external_id::ExternalRecord,
@@ -160,12 +160,14 @@ pub(super) struct LookUps<'a> {
     version: &'a Version,
     objects: &'a mut ObjectCache,
     missing: Vec<ObjectName>,
+    /// The only merchant whose items and customers the answer may be about, as [`Request::merchant`].
+    pub merchant: Option<i64>,
 }
 
 impl<'a> LookUps<'a> {
     /// Look-ups in a version, with the objects in memory.
     pub const fn new(version: &'a Version, objects: &'a mut ObjectCache) -> Self {
-        Self { version, objects, missing: Vec::new() }
+        Self { version, objects, missing: Vec::new(), merchant: None }
     }
 }
 
@@ -190,13 +192,14 @@ impl LookUps<'_> {
 
     /// The record of the customer that a token names, for answers that show the customer's data. A customer of a merchant
     /// that the token's issuer does not speak for counts as absent: issuers may share a namespace. Checks read the record
-    /// themselves, since [`decide`](crate::entitlement::decide) compares the merchants.
+    /// themselves, since [`decide`] compares the merchants.
     fn customer(&mut self, principal: &Principal) -> Result<Option<Record>, ReadError> {
         let record = self.ask(Tree::Customers, principal.customer_key)?;
         self.complete()?;
         let Some(record) = record else { return Ok(None) };
         let merchant_id = CustomerRecord::new(record.bytes())?.merchant_id;
-        Ok(principal.may_act_for(merchant_id).then_some(record))
+        let is_shown = principal.may_act_for(merchant_id) && may_be_about(self.merchant, merchant_id);
+        Ok(is_shown.then_some(record))
     }
 
     /// Gives up if any object that was asked for is missing.
@@ -260,6 +263,19 @@ impl LookUps<'_> {
         self.complete()?;
         Ok(record)
     }
+}
+
+/// Whether an answer that may be about one merchant only, if any is given, may be about this one.
+fn may_be_about(only: Option<i64>, merchant_id: i64) -> bool {
+    only.is_none_or(|only| only == merchant_id)
+}
+
+/// As [`decide`]; for the items of other merchants than the only one, a denial.
+fn decide_for(only: Option<i64>, question: &Question<'_>) -> Result<Decided, FormatError> {
+    if may_be_about(only, question.item.merchant_id) {
+        return decide(question);
+    }
+    Ok(Decided { decision: Decision::Deny(Reason::OtherMerchant), until: UnixSecs::MAX })
 }
 
 /// Number and UUID of a customer, as far as they are published and in memory.
@@ -372,7 +388,7 @@ impl Read {
         request: &Request<'_>,
         now: UnixSecs,
     ) -> Result<Reply, ReadError> {
-        let look_ups = &mut LookUps::new(source.version, objects);
+        let look_ups = &mut LookUps { merchant: request.merchant, ..LookUps::new(source.version, objects) };
         match self {
             Self::Access { token, item_id } => {
                 answers::access(look_ups, &token.principal, *item_id, request, now)

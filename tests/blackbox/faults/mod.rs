@@ -4,6 +4,7 @@
 mod audit;
 mod authzen;
 mod budget;
+mod calls;
 mod confirm;
 mod denylist;
 mod edge;

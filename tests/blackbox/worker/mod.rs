@@ -9,4 +9,5 @@ mod pass_through;
 mod playback;
 mod recovery;
 mod reference;
+mod rpc;
 mod suite;

@@ -1,6 +1,8 @@
 //! The Worker in workerd after its Wasm panics or is left by an exception, and the methods that it offers to
 //! other Workers. Run by `cargo xtask test`.
 
+use serde_json::json;
+
 use crate::{catalogue, issuers, subject::Subject as _, wire::Wire, workerd::Workerd};
 
 /// The header that requests a fault.
@@ -11,30 +13,43 @@ const FAULT: &str = "x-tests-fault";
 /// it again, which panics. `exception`: the clock throws, and an exception that Rust does not expect passes
 /// through it.
 const FAULTS: &str = r#"
-import admit from "./index.js";
+import admit, { Entitlements as Own } from "./index.js";
 
 const { getRandomValues } = crypto;
 const { now } = Date;
 
+function breaks(fault, again) {
+  if (fault === "panic") {
+    crypto.getRandomValues = (bytes) => {
+      crypto.getRandomValues = getRandomValues;
+      again();
+      return getRandomValues.call(crypto, bytes);
+    };
+  }
+  if (fault === "exception") {
+    Date.now = () => {
+      Date.now = now;
+      throw new Error("a broken clock");
+    };
+  }
+}
+
 export default {
   fetch(request, env, ctx) {
-    const fault = request.headers.get("x-tests-fault");
-    if (fault === "panic") {
-      crypto.getRandomValues = (bytes) => {
-        crypto.getRandomValues = getRandomValues;
-        admit.fetch(request, env, ctx);
-        return getRandomValues.call(crypto, bytes);
-      };
-    }
-    if (fault === "exception") {
-      Date.now = () => {
-        Date.now = now;
-        throw new Error("a broken clock");
-      };
-    }
+    breaks(request.headers.get("x-tests-fault"), () => admit.fetch(request, env, ctx));
     return admit.fetch(request, env, ctx);
   }
 };
+
+export class Entitlements extends Own {
+  check(token, item, viewer) {
+    breaks(viewer?.address?.replace("tests-fault-", ""), () => {
+      const headers = { authorization: `Bearer ${token}` };
+      admit.fetch(new Request(`https://edge.example/items/${item}/access`, { headers }), this.env, this.ctx);
+    });
+    return super.check(token, item, viewer);
+  }
+}
 "#;
 
 struct Faulty(Workerd);
@@ -106,10 +121,45 @@ fn a_panic_of_a_new_instance_costs_one_request() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn other_workers_may_call_nothing_but_fetch() {
+fn a_call_is_answered_after_a_panic_and_after_an_exception() {
+    let faulty = Faulty::start();
+    let token = faulty.0.token("subscriber");
+    let check = || faulty.0.call("ANY", "check", &json!([token, 5101]))["result"].clone();
+    let before = check();
+    assert_eq!(before["access"], true, "{before}");
+    let failed = json!({ "access": false, "code": 500, "message": "Internal error" });
+    // Known viewers are asked about in numbers: the faults hit that way, too.
+    assert_eq!([(); 6].map(|()| check()), [(); 6].map(|()| before.clone()));
+    for round in 0..3 {
+        // The address names the fault, as a header does for requests.
+        let fault = |fault: &str| {
+            let viewer = json!({ "address": format!("tests-fault-{fault}") });
+            faulty.0.call("ANY", "check", &json!([token, 5101, viewer]))["result"].clone()
+        };
+        assert_eq!(fault("exception"), failed, "round {round}: {}", faulty.0.output());
+        assert_eq!([(); 3].map(|()| check()), [(); 3].map(|()| before.clone()));
+        assert_eq!(fault("exception"), failed, "round {round}: {}", faulty.0.output());
+        assert_eq!(faulty.0.send(&Wire::get("/items/5101")).status, 200);
+        assert_eq!(fault("panic"), failed, "round {round}: {}", faulty.0.output());
+        assert!(faulty.0.log_line(&["already borrowed"]).is_some(), "{}", faulty.0.output());
+        assert_eq!([(); 3].map(|()| check()), [(); 3].map(|()| before.clone()));
+        assert_eq!(faulty.answer().0, 200);
+    }
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn other_workers_may_call_nothing_but_fetch_of_the_default_entrypoint() {
     let worker = Workerd::start(&issuers::variables());
+    let of_the_entrypoint = ["check", "checkMany", "licenses", "playback", "explain"];
     for method in ["answer", "inputs", "is_ready", "repeat", "__wbg_reset_state", "nothing"] {
-        let told = worker.call(method);
-        assert!(told.starts_with("refused:"), "{method}: {told}");
+        for binding in ["MAIN", "ANY"] {
+            let told = worker.call(binding, method, &json!([]));
+            assert!(told["error"].is_string(), "{binding}.{method}: {told}");
+        }
+    }
+    for method in of_the_entrypoint {
+        let told = worker.call("MAIN", method, &json!(["a.b.c", 5101]));
+        assert!(told["error"].is_string(), "{method}: {told}");
     }
 }
