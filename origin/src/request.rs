@@ -46,6 +46,8 @@ impl Incoming {
     #[must_use]
     pub fn request(&self) -> Request<'_> {
         Request {
+            // Only the edge's own routes name its address.
+            base_url: "",
             method: &self.method,
             path: &self.path,
             query: &self.query,

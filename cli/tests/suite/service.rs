@@ -108,6 +108,7 @@ fn serve(requests: &Receiver<http::Request>, app: &App<MemoryPlatform>) {
         app.platform().clock().set_ms(now_ms());
         let (path, query) = received.target.split_once('?').unwrap_or((&received.target, ""));
         let request = Request {
+            base_url: "",
             method: &received.method,
             path,
             query,
