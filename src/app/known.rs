@@ -99,7 +99,8 @@ impl<P: Platform> App<P> {
     /// once: the second call for a token gives the handle. Headers that spell the same token in another way than all clients
     /// do get none: each spelling would take the place of another viewer.
     pub fn introduce(&self, authorization: &str) -> Option<Handle> {
-        if !authorization.strip_prefix("Bearer ").is_some_and(|token| token.trim_ascii() == token) {
+        let token = authorization.strip_prefix("Bearer ")?;
+        if token.trim_ascii() != token {
             return None;
         }
         let token = self.tokens.remembered(authorization, self.now(), self.platform.entropy())?;
