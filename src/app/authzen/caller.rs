@@ -8,14 +8,12 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     api::{
         authzen::{AskedTime, Evaluation, Unknown, Verdict},
         error::ApiError,
-        json::json as text_of,
     },
     app::{
         batch::Rulings,
@@ -158,18 +156,40 @@ fn unknown(unknown: Unknown) -> Verdict {
 
 /// The age of the snapshot, and the grants that were looked at, as members of a context.
 fn explained(as_of: UnixSecs, seen: &[Considered]) -> String {
-    let entry = |considered: &Considered| {
-        let Considered { grant, license_id, obstacle } = considered;
-        json!({
-            "source": grant.reason.code(),
-            "obstacle": obstacle.map(Reason::code),
-            "access_id": (grant.access_id != 0).then_some(grant.access_id),
-            "license_id": license_id.map(|id| Uuid::from_u128(id).to_string()),
-            "created_at": grant.created_at,
-            "starts_at": grant.starts_at,
-            "expires_at": grant.shown_end(),
-        })
-    };
-    let seen: Vec<_> = seen.iter().map(entry).collect();
-    [r#","as_of":"#, &as_of.to_string(), r#","considered":"#, &text_of(&seen)].concat()
+    let mut out = String::new();
+    number(&mut out, "as_of", Some(as_of));
+    out.push_str(r#","considered":["#);
+    for (position, Considered { grant, license_id, obstacle }) in seen.iter().enumerate() {
+        out.push_str(if position > 0 { r#",{"source":""# } else { r#"{"source":""# });
+        out.push_str(grant.reason.code());
+        out.push('"');
+        text(&mut out, "obstacle", obstacle.map(Reason::code));
+        number(&mut out, "access_id", Some(grant.access_id).filter(|id| *id != 0));
+        let mut uuid = Uuid::encode_buffer();
+        let license_id = license_id.map(|id| &*Uuid::from_u128(id).hyphenated().encode_lower(&mut uuid));
+        text(&mut out, "license_id", license_id);
+        number(&mut out, "created_at", Some(grant.created_at));
+        number(&mut out, "starts_at", grant.starts_at);
+        number(&mut out, "expires_at", Some(grant.shown_end()));
+        out.push('}');
+    }
+    out.push(']');
+    out
+}
+
+/// A further member that is a text without characters that JSON escapes, or null.
+fn text(out: &mut String, name: &str, text: Option<&str>) {
+    let quote = if text.is_some() { "\"" } else { "" };
+    for part in [",\"", name, "\":", quote, text.unwrap_or("null"), quote] {
+        out.push_str(part);
+    }
+}
+
+/// A further member that is a number or null.
+fn number(out: &mut String, name: &str, number: Option<i64>) {
+    let mut buffer = itoa::Buffer::new();
+    let number = number.map_or("null", |number| buffer.format(number));
+    for part in [",\"", name, "\":", number] {
+        out.push_str(part);
+    }
 }
