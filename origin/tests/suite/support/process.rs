@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Ask, Dir, FEED_SECRET, Origin, samples, tokens::variables};
 
-/// An origin as a child process.
+/// An origin as a child process, which ends with the test.
 pub struct Process {
     child: Child,
     pub url: String,
@@ -45,14 +45,18 @@ impl Process {
         self.child.stderr.take().unwrap()
     }
 
-    pub fn kill(mut self) {
-        // SIGKILL: nothing is flushed or closed.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+    /// Ends it by SIGKILL: nothing is flushed or closed.
+    pub fn kill(self) {}
 
     pub fn feed(&self, path: &str) -> Vec<Value> {
         Ask::new("GET", format!("{}{path}", self.url)).bearer(FEED_SECRET).send().expect(200).lines()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
