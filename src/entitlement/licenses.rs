@@ -43,15 +43,7 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
             continue;
         }
         let license = directory.licenses.get(&held.license_id);
-        let grant = Grant {
-            reason: Reason::License,
-            access_id: 0,
-            created_at: held.date_added.at,
-            starts_at: held.starts_at,
-            expires_at: end(held.expires_at),
-            renews_on: renewal(&held),
-            renews: held.renew_status == RenewStatus::Renew,
-        };
+        let grant = license_grant(&held);
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
             best.refuse(grant, id, Reason::LicenseCancelled);
@@ -66,9 +58,18 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
     Ok(())
 }
 
-/// When a licence will be renewed next, if it will be.
-pub(super) fn renewal(held: &HeldLicense<'_>) -> Option<UnixSecs> {
-    held.renews_on.filter(|_| held.renew_status == RenewStatus::Renew).map(|renews_on| renews_on.at)
+/// The grant that a held licence gives, whatever stands in its way.
+pub(super) fn license_grant(held: &HeldLicense<'_>) -> Grant {
+    let renews = held.renew_status == RenewStatus::Renew;
+    Grant {
+        reason: Reason::License,
+        access_id: 0,
+        created_at: held.date_added.at,
+        starts_at: held.starts_at,
+        expires_at: end(held.expires_at),
+        renews_on: held.renews_on.filter(|_| renews).map(|renews_on| renews_on.at),
+        renews,
+    }
 }
 
 /// One entry of the answer to `/license`.

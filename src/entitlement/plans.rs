@@ -1,15 +1,15 @@
 //! Plans: what JW's access bridge calls licences. It asks which ones a viewer holds, and makes a passport of them.
 
 use super::{
-    Grant, Reason, client_app, end, is_test,
-    licenses::{pending_test_licenses, renewal},
+    client_app, is_test,
+    licenses::{license_grant, pending_test_licenses},
 };
 use crate::{
     snapshot::{
         customer::CustomerRecord,
         directory::{Directory, LicenseEntry},
         object::FormatError,
-        schema::{LicenseState, RenewStatus, SubscriptionStatus},
+        schema::{LicenseState, SubscriptionStatus},
         time::UnixSecs,
     },
     token::Principal,
@@ -58,16 +58,7 @@ pub fn held_plans<'a>(
         let app = directory.apps.get(license.app);
         let is_of_heard_app = app.is_some_and(|app| principal.may_act_for(app.merchant_id));
         let has_begun = held.starts_at.is_none_or(|starts_at| starts_at <= now);
-        let grant = Grant {
-            reason: Reason::License,
-            access_id: 0,
-            created_at: held.date_added.at,
-            starts_at: held.starts_at,
-            expires_at: end(held.expires_at),
-            renews_on: renewal(&held),
-            renews: held.renew_status == RenewStatus::Renew,
-        }
-        .renewing_after(now);
+        let grant = license_grant(&held).renewing_after(now);
         if is_of_client
             && is_of_heard_app
             && license.is_for_holders()
