@@ -4,7 +4,7 @@
 use super::{LookUps, may_be_about};
 use crate::{
     app::ServiceReason,
-    entitlement::{Considered, Decision, Grant, Question, Reason, decide, explain},
+    entitlement::{Considered, Decision, Grant, Held, Question, Reason, decide_by, explain},
     snapshot::{
         customer::CustomerRecord,
         index::Tree,
@@ -133,9 +133,11 @@ impl Pass {
         let is_known =
             |customer: &&CustomerRecord<'_>| !terms.is_service || principal.may_act_for(customer.merchant_id);
         let customer = customer.as_ref().filter(is_known);
+        let held = customer.map(Held::of).transpose()?.unwrap_or_default();
         for (ruling, item) in self.rulings.iter_mut().zip(items) {
             let mut seen = terms.explains.then(Vec::new);
-            match ruling_on(version, principal, customer, item, (terms.merchant, now), seen.as_mut()) {
+            match ruling_on(version, principal, (customer, &held), item, (terms.merchant, now), seen.as_mut())
+            {
                 Ok(decided) => *ruling = decided,
                 Err(error) => self.corrupt = Some(error),
             }
@@ -149,7 +151,7 @@ impl Pass {
 fn ruling_on(
     version: &Version,
     principal: &Principal,
-    customer: Option<&CustomerRecord<'_>>,
+    (customer, held): (Option<&CustomerRecord<'_>>, &Held<'_>),
     item: &Result<Found, FormatError>,
     (merchant, now): (Option<i64>, UnixSecs),
     seen: Option<&mut Vec<Considered>>,
@@ -164,7 +166,7 @@ fn ruling_on(
     let question = Question { principal, customer, item, directory, now };
     let decision = match seen {
         _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
-        None => decide(&question)?.decision,
+        None => decide_by(held, &question)?.decision,
         Some(seen) => {
             let (decision, considered) = explain(&question)?;
             *seen = considered;
