@@ -48,6 +48,8 @@ pub(super) struct Rulings {
     pub seq: u64,
     /// Whether it is older than `SNAPSHOT_MAX_AGE_SECS`, so that its grants need the upstream's confirmation.
     pub is_stale: bool,
+    /// The same questions have the same answers before this moment, unix seconds, as far as the snapshot goes.
+    pub until: UnixSecs,
     /// Number and UUID of the customer, if they are published and needed: an access was granted through this edge a
     /// moment ago.
     pub published: Option<(i64, Uuid)>,
@@ -78,6 +80,7 @@ impl<P: Platform> Attempt<'_, P> {
             as_of: 0,
             seq: 0,
             is_stale: false,
+            until: UnixSecs::MIN,
             published: None,
             reason: ServiceReason::NoSnapshot,
             is_restricted: self.request.merchant.is_some(),
@@ -128,9 +131,9 @@ impl<P: Platform> Attempt<'_, P> {
         if self.upstream.has_recent_grants(self.now_ms) {
             rulings.published = published_customer(principal, &version, &mut snapshots.objects.cache);
         }
-        let (each, considered) = (pass.rulings, pass.considered);
+        let (each, considered, until) = (pass.rulings, pass.considered, pass.until);
         let (seq, as_of) = (version.head.origin_seq(), version.head.as_of);
-        Ok(Rulings { each, considered, seq, as_of, ..rulings })
+        Ok(Rulings { each, considered, seq, as_of, until, ..rulings })
     }
 }
 
@@ -188,7 +191,9 @@ impl Checks {
             denied.count(Cow::Borrowed(ruling.code()));
         }
         if denied.0.is_empty() {
-            return reply;
+            let are_of_snapshot = each.iter().all(|ruling| matches!(ruling, Ruling::Granted(_)));
+            let lasts_until = (are_of_snapshot && !self.rulings.is_stale).then_some(self.rulings.until);
+            return Reply { lasts_until, ..reply };
         }
         let mut detail = format!("of {}", each.len());
         denied.write_to(&mut detail, ": ");

@@ -82,6 +82,8 @@ pub(in crate::app) struct Pass {
     pub rulings: Vec<Ruling>,
     /// The grants that were looked at for each, if they are wanted.
     pub considered: Vec<Vec<Considered>>,
+    /// The same questions on the same records have the same answers before this moment, unix seconds.
+    pub until: UnixSecs,
     /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
     pub missing: Vec<ObjectName>,
     /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
@@ -104,6 +106,7 @@ pub(in crate::app) fn decide_each(
     let mut pass = Pass {
         rulings: vec![Ruling::Unreadable; items.len()],
         considered: Vec::new(),
+        until: UnixSecs::MAX,
         missing: std::mem::take(&mut look_ups.missing),
         corrupt: None,
     };
@@ -138,7 +141,10 @@ impl Pass {
             let mut seen = terms.explains.then(Vec::new);
             match ruling_on(version, principal, (customer, &held), item, (terms.merchant, now), seen.as_mut())
             {
-                Ok(decided) => *ruling = decided,
+                Ok((decided, until)) => {
+                    *ruling = decided;
+                    self.until = self.until.min(until);
+                }
                 Err(error) => self.corrupt = Some(error),
             }
             self.considered.extend(seen);
@@ -147,7 +153,7 @@ impl Pass {
     }
 }
 
-/// `merchant` is that of [`Terms`].
+/// The answer to one question, and how long it stands, as [`Pass::until`]. `merchant` is that of [`Terms`].
 fn ruling_on(
     version: &Version,
     principal: &Principal,
@@ -155,26 +161,32 @@ fn ruling_on(
     item: &Result<Found, FormatError>,
     (merchant, now): (Option<i64>, UnixSecs),
     seen: Option<&mut Vec<Considered>>,
-) -> Result<Ruling, FormatError> {
+) -> Result<(Ruling, UnixSecs), FormatError> {
     let record = match item {
         Ok(Found::Record(record)) => record,
-        Ok(Found::Absent) => return Ok(Ruling::UnknownItem),
-        Ok(Found::Load(_)) => return Ok(Ruling::Unreadable),
+        Ok(Found::Absent) => return Ok((Ruling::UnknownItem, UnixSecs::MAX)),
+        Ok(Found::Load(_)) => return Ok((Ruling::Unreadable, UnixSecs::MIN)),
         Err(error) => return Err(*error),
     };
     let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
-    let decision = match seen {
-        _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
-        None => decide_by(held, &question)?.decision,
+    let (decision, until) = match seen {
+        _ if !may_be_about(merchant, item.merchant_id) => {
+            (Decision::Deny(Reason::OtherMerchant), UnixSecs::MAX)
+        }
+        None => {
+            let decided = decide_by(held, &question)?;
+            (decided.decision, decided.until)
+        }
         Some(seen) => {
             let (decision, considered) = explain(&question)?;
             *seen = considered;
-            decision
+            (decision, UnixSecs::MIN)
         }
     };
-    Ok(match decision {
+    let ruling = match decision {
         Decision::Allow(grant) => Ruling::Granted(grant),
         Decision::Deny(reason) => Ruling::Denied(reason),
-    })
+    };
+    Ok((ruling, until))
 }
