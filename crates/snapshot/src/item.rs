@@ -22,6 +22,8 @@
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
 
+use serde_json::Value;
+
 use super::{
     object::FormatError,
     wire::{Cursor, Put},
@@ -109,6 +111,13 @@ impl<'a> ItemRecord<'a> {
     /// The bytes are not an item record.
     pub fn fees(&self) -> Result<Vec<FeeRecord<'a>>, FormatError> {
         Ok(self.fee_list()?.iter().collect())
+    }
+
+    /// The title, for people.
+    #[must_use]
+    pub fn title(&self) -> Option<String> {
+        let details: Value = serde_json::from_str(&["{", self.details].concat()).ok()?;
+        Some(details.get("title")?.as_str()?.to_owned())
     }
 
     /// Numbers of a package's members, in the publisher's order.
