@@ -22,7 +22,7 @@
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
 
-use serde_json::Value;
+use serde_json::Deserializer;
 
 use super::{
     object::FormatError,
@@ -116,8 +116,9 @@ impl<'a> ItemRecord<'a> {
     /// The title, for people.
     #[must_use]
     pub fn title(&self) -> Option<String> {
-        let details: Value = serde_json::from_str(&["{", self.details].concat()).ok()?;
-        Some(details.get("title")?.as_str()?.to_owned())
+        // Only numbers and a UUID come before it, and the rest, which may be long, is not parsed.
+        let (_, rest) = self.details.split_once(r#""title":"#)?;
+        Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
     }
 
     /// Numbers of a package's members, in the publisher's order.
