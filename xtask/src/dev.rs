@@ -85,7 +85,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let is_published = wait_for_content(&mut parts, &edge_url, args.origin.is_none())?;
     let personas = personas::mint(&paths, &keys, &edge_url)?;
     personas::write(&dir, &personas)?;
-    personas::write_operator(&dir, &keys.operator_token()?)?;
+    personas::write_staff(&dir, &Staff::OPERATOR, &keys.operator_token()?)?;
+    personas::write_staff(&dir, &Staff::SUPPORT, &keys.support_token()?)?;
     let reference = origin.as_ref().and_then(|origin| origin.reference.as_ref());
     let run = Run {
         dir: dir.clone(),

@@ -21,6 +21,9 @@ const SNAPSHOT_KID: &str = "snapshot-1";
 /// The issuer of `samples/issuers.json` whose tokens may publish.
 const PUBLISHER: &str = "publisher";
 
+/// The issuer of `samples/issuers.json` whose tokens may explain.
+const SUPPORT: &str = "support";
+
 /// The `admit` command and the keys that it made.
 #[derive(Debug)]
 pub struct DevKeys {
@@ -170,6 +173,12 @@ impl DevKeys {
     pub fn operator_token(&self) -> Result<String> {
         let claims = json!({ "sub": "dev-operator", "scope": "snapshot:read" });
         self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
+    }
+
+    /// A token of support staff, who may ask about any customer and why, for a day.
+    pub fn support_token(&self) -> Result<String> {
+        let claims = json!({ "sub": "dev-support" });
+        self.token(SUPPORT, &claims.as_object().cloned().unwrap_or_default(), 86_400)
     }
 
     /// The variables by which a Worker on this machine knows issuers and publisher.
