@@ -102,9 +102,13 @@ fn ask(edge: &Edge, ids: &[i64]) -> Reply {
     edge.get(&target(ids), &customer(CUSTOMER))
 }
 
+/// The single questions that the origin got.
 fn paths(pair: &Pair) -> Vec<String> {
     let seen = pair.origin().seen();
-    seen.iter().map(|seen| seen.url.strip_prefix(ORIGIN_URL).unwrap().to_owned()).collect()
+    seen.iter()
+        .filter(|seen| seen.method == "GET")
+        .map(|seen| seen.url.strip_prefix(ORIGIN_URL).unwrap().to_owned())
+        .collect()
 }
 
 #[test]
