@@ -83,15 +83,9 @@ impl Checks {
         let asker = confirmation.asker;
         // One item is better asked by a check, whose answer has a body to remember.
         while confirmation.open.len() > 1 && exchange.may_ask_many() {
+            let mut is_asked = false;
             for are_granted in [false, true] {
-                let mut item_ids: Vec<i64> = Vec::new();
-                for position in &confirmation.open {
-                    let Some((item_id, ruling)) = self.at(*position) else { continue };
-                    let is_of_these = (ruling.status() == 200) == are_granted && !item_ids.contains(&item_id);
-                    if is_of_these && exchange.may_be_among((asker, item_id)) {
-                        item_ids.push(item_id);
-                    }
-                }
+                let item_ids = self.free(exchange, confirmation, are_granted);
                 if item_ids.is_empty() {
                     continue;
                 }
@@ -103,6 +97,7 @@ impl Checks {
                     item_ids: &item_ids,
                 };
                 let Some(HeardOfEach { each, seq }) = exchange.hear_each(&question).await else { return };
+                is_asked = true;
                 for position in std::mem::take(&mut confirmation.open) {
                     let item = self.at(position).map(|(item_id, _)| item_id);
                     let heard = item_ids.iter().zip(&each).find(|(item_id, _)| Some(**item_id) == item);
@@ -116,20 +111,41 @@ impl Checks {
                     self.hear(position, heard.clone(), &mut confirmation.unconfirmed);
                 }
             }
+            if is_asked {
+                continue;
+            }
             let is_asking = |position: &usize| {
                 self.at(*position).is_some_and(|(item_id, _)| exchange.is_asking((asker, item_id)))
             };
-            if !confirmation.open.iter().any(is_asking) {
+            let is_awaited = |confirmation: &Confirmation| {
+                confirmation.patience.may_wait() && confirmation.open.iter().any(is_asking)
+            };
+            if !is_awaited(confirmation) {
                 return;
             }
-            while confirmation.patience.may_wait() && confirmation.open.iter().any(is_asking) {
+            while is_awaited(confirmation) {
                 confirmation.patience.wait(exchange.platform).await;
-            }
-            if !confirmation.patience.may_wait() {
-                return;
             }
             self.recall(exchange, confirmation);
         }
+    }
+
+    /// The open items, each once, that a question may be about: those that the snapshot grants, or those that it does not.
+    fn free<P: Platform>(
+        &self,
+        exchange: &Exchange<'_, P>,
+        confirmation: &Confirmation,
+        are_granted: bool,
+    ) -> Vec<i64> {
+        let mut item_ids = Vec::new();
+        for position in &confirmation.open {
+            let Some((item_id, ruling)) = self.at(*position) else { continue };
+            let is_of_these = (ruling.status() == 200) == are_granted && !item_ids.contains(&item_id);
+            if is_of_these && exchange.may_be_among((confirmation.asker, item_id)) {
+                item_ids.push(item_id);
+            }
+        }
+        item_ids
     }
 
     async fn ask_one_by_one<P: Platform>(
