@@ -224,7 +224,6 @@ fn examples_are_answers_of_the_service() {
             send(&app, target, &persona.map(authorization).unwrap_or_default(), body(command).as_deref());
         let example = rest.split_once("\n```json\n").unwrap().1.split_once("\n```").unwrap().0;
         let answer = serde_json::from_slice(reply.body.as_bytes()).unwrap();
-        eprintln!("DEBUG {target} {answer}");
         assert_shows(&parsed(example), &answer, target);
         asked += 1;
     }
