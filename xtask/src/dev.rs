@@ -17,7 +17,7 @@ use crate::{
     media::{self, Media},
     origin::{self, Origin},
     paths::Paths,
-    personas::{self, Persona},
+    personas::{self, Persona, Staff},
     run::{self, DEFAULT_PORT, Run, Selection},
     server, setup,
     step::Step,
