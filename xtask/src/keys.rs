@@ -21,6 +21,9 @@ const SNAPSHOT_KID: &str = "snapshot-1";
 /// The issuer of `samples/issuers.json` whose tokens may publish.
 const PUBLISHER: &str = "publisher";
 
+/// The issuer whose tokens may ask about every customer, and see why.
+const SUPPORT: &str = "support";
+
 /// The `admit` command and the keys that it made.
 #[derive(Debug)]
 pub struct DevKeys {
@@ -172,6 +175,18 @@ impl DevKeys {
         self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
     }
 
+    /// A token of support staff, which may ask about every customer and see why, for a day.
+    pub fn support_token(&self) -> Result<String> {
+        let claims = json!({ "sub": "dev-support" });
+        self.token(SUPPORT, &claims.as_object().cloned().unwrap_or_default(), 86_400)
+    }
+
+    /// The namespace of the customers of the issuer called `name`.
+    pub fn namespace(&self, name: &str) -> Option<&str> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == name)?;
+        issuer.config.get("namespace")?.as_str()
+    }
+
     /// The variables by which a Worker on this machine knows issuers and publisher.
     pub fn vars(&self) -> Result<Vec<(String, String)>> {
         let mut vars = Vec::new();
@@ -235,7 +250,8 @@ impl DevKeys {
         if !old.is_empty() && !old.starts_with(MARK) {
             bail!("{} is your own; move it away, the development keys go there", path.display());
         }
-        let lines = self.vars()?.into_iter().map(|(name, value)| format!("{name}='{value}'"));
+        let vars = self.vars()?.into_iter().chain([("CONSOLE".to_owned(), "on".to_owned())]);
+        let lines = vars.map(|(name, value)| format!("{name}='{value}'"));
         let new = std::iter::once(MARK.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n";
         // wrangler restarts the Worker when the file changes, so leave it alone if it does not.
         if new == old {

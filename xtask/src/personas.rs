@@ -29,6 +29,18 @@ pub const OPERATOR_FILE: &str = "operator.token";
 /// How `cargo xtask token` calls it.
 const OPERATOR: &str = "operator";
 
+/// Where a run keeps the token of support staff, which may ask about every customer.
+pub const SUPPORT_FILE: &str = "support.token";
+
+/// How `cargo xtask token` calls it.
+const SUPPORT: &str = "support";
+
+/// Those who are not viewers: name, file, and what the token is good for.
+const OTHERS: [(&str, &str, &str); 2] = [
+    (OPERATOR, OPERATOR_FILE, "not a viewer. The token may read what is published"),
+    (SUPPORT, SUPPORT_FILE, "not a viewer. The token may ask about every customer, and see why"),
+];
+
 /// One sample viewer with a token.
 #[derive(Debug)]
 pub struct Persona {
@@ -37,6 +49,8 @@ pub struct Persona {
     token: String,
     base_url: String,
     item_id: u64,
+    customer: String,
+    claims: Map<String, Value>,
     expect: Map<String, Value>,
 }
 
@@ -53,10 +67,14 @@ pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona
         let object = |name: &str| sample.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
         let ttl_secs = sample.get("ttl_secs").and_then(Value::as_i64).unwrap_or(TTL_SECS);
         let item_id = sample.get("item_id").and_then(Value::as_u64);
+        let (issuer, claims) = (text("issuer")?, object("claims"));
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         Ok(Persona {
             name: text("name")?,
             why: text("why")?,
-            token: keys.token(&text("issuer")?, &object("claims"), ttl_secs)?,
+            token: keys.token(&issuer, &claims, ttl_secs)?,
+            customer: format!("{}:{subject}", keys.namespace(&issuer).unwrap_or_default()),
+            claims,
             base_url: base_url.to_owned(),
             item_id: item_id.with_context(|| format!("a persona has no \"item_id\": {sample}"))?,
             expect: object("expect"),
@@ -74,9 +92,9 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Writes the operator's token into `dir`. It reads the published snapshot, so only its owner may read it.
-pub fn write_operator(dir: &Path, token: &str) -> Result<()> {
-    let path = dir.join(OPERATOR_FILE);
+/// Writes a token that is not a viewer's into `dir`. It reads what viewers cannot, so only its owner may read it.
+pub fn write_other(dir: &Path, file: &str, token: &str) -> Result<()> {
+    let path = dir.join(file);
     private::write(&path, token).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -94,6 +112,8 @@ pub fn read(dir: &Path) -> Result<Vec<Persona>> {
             token: text("token")?,
             base_url: text("base_url")?,
             item_id: value.get("item_id")?.as_u64()?,
+            customer: text("customer")?,
+            claims: value.get("claims")?.as_object()?.clone(),
             expect: value.get("expect")?.as_object()?.clone(),
         })
     };
@@ -125,6 +145,31 @@ impl Persona {
         &self.name
     }
 
+    /// What the viewer shows.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// The viewer's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The number of the viewer's item.
+    pub const fn item_id(&self) -> u64 {
+        self.item_id
+    }
+
+    /// The viewer as AuthZEN names a customer: `namespace:subject`.
+    pub fn customer(&self) -> &str {
+        &self.customer
+    }
+
+    /// The claims of the token, without those of its issuer and about time.
+    pub const fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
     /// The address that checks the viewer's item.
     pub fn check_url(&self) -> String {
         format!("{}{}", self.base_url, self.path("access"))
@@ -149,6 +194,8 @@ impl Persona {
             "token": self.token,
             "base_url": self.base_url,
             "item_id": self.item_id,
+            "customer": self.customer,
+            "claims": self.claims,
             "expect": self.expect,
         })
     }
@@ -180,11 +227,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let personas = read(&dir)?;
     let Some(name) = &args.name else {
         println!("{}", list(&personas));
-        println!("{OPERATOR}: not a viewer. The token may read what is published");
+        for (name, _, about) in OTHERS {
+            println!("{name}: {about}");
+        }
         return Ok(ExitCode::SUCCESS);
     };
-    if name == OPERATOR {
-        let path = dir.join(OPERATOR_FILE);
+    if let Some((_, file, _)) = OTHERS.iter().find(|(other, ..)| other == name) {
+        let path = dir.join(file);
         let token = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         println!("{token}");
         return Ok(ExitCode::SUCCESS);
@@ -213,7 +262,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("admit-personas-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         write(&dir, &[]).unwrap();
-        write_operator(&dir, "token").unwrap();
+        write_other(&dir, OPERATOR_FILE, "token").unwrap();
         for name in [FILE, OPERATOR_FILE] {
             let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{name}");
