@@ -415,5 +415,25 @@ pub const AUTHZEN_PAGE_MAX_ITEMS: usize = PAGE_MAX_ITEMS;
 /// milliseconds, however large the catalogue is.
 pub const AUTHZEN_PAGE_SHARDS: usize = 8;
 
+/// Number of accesses and subscriptions on a page about a customer. Each access may be on an item in another shard, and an
+/// invocation on KV's smallest plan may read 50 objects.
+pub const HOLDINGS_PAGE: usize = 40;
+
+/// Number of used trials on a page about a customer: a record may have thousands.
+pub const HOLDINGS_TRIALS_MAX: usize = 100;
+
+/// Longest text of a title or name on such a page, so that a page has some 100 KiB at most.
+pub const HOLDINGS_TEXT_MAX_BYTES: usize = 512;
+
+/// Number of shards of customers that one page of a search by number reads: 2 MiB and some 20,000 customers, a few
+/// milliseconds. Shards push others out of [`OBJECT_CACHE_BYTES`], so it is not more.
+pub const CUSTOMERS_PAGE_SHARDS: usize = 32;
+
+/// Largest number of customers on such a page: numbers are the origin's, and any number of customers may share one.
+pub const CUSTOMERS_PAGE_MAX: usize = 50;
+
+/// Longest body with a token to inspect: [`TOKEN_MAX_BYTES`], and room for what is around it.
+pub const INSPECT_MAX_BYTES: usize = 20 * 1024;
+
 /// Number of items that one page of a search looks at, where it need not go through the whole catalogue.
 pub const AUTHZEN_PAGE_LOOKS: usize = 200;

@@ -101,12 +101,16 @@ export type Playback = { access: true; expires_at: number; sources: Source[] } |
 
 /** A grant that was looked at. */
 export interface Considered {
+  /** The kind of the grant. */
   source: string;
+  /** `shard`, `delta`, `directory`, or `origin` for a grant of the origin. */
+  found_in: string;
   /** Why it does not count. */
   obstacle: string | null;
   access_id: number | null;
   license_id: string | null;
-  created_at: number;
+  /** `null` for a grant of the origin. */
+  created_at: number | null;
   starts_at: number | null;
   expires_at: number;
 }

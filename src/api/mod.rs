@@ -16,6 +16,7 @@ mod punycode;
 pub mod query;
 pub mod reply;
 pub mod retry_after;
+pub mod support;
 pub(crate) mod upstream_error;
 pub mod viewer;
 pub mod write;

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use uuid::Uuid;
 
 use super::{
-    Event, Permission, ServiceReason, Tokens, Unverified,
+    Event, Permission, Refusal, ServiceReason, Tokens, Unverified,
     authzen::Deliberation,
     batch::Checks,
     library::{HeadState, Library},
@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     ports::{Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
-    token::{Capability, IssuerConfig, Principal, Scope, VerifiedToken},
+    token::{Capability, IssuerConfig, Principal, Rule, Scope, VerifiedToken},
 };
 
 /// What a planned request comes to when memory has all that it needs.
@@ -100,6 +100,7 @@ impl<P: Platform> Attempt<'_, P> {
             Plan::Write(plan) => self.write(plan),
             Plan::PassThrough(plan) => self.pass_through(*plan),
             Plan::Authzen(plan) => self.authzen(plan),
+            Plan::Support(plan) => self.support(plan),
             Plan::Publish(plan) => self.publish(*plan),
         };
         match next {
@@ -207,24 +208,36 @@ impl<P: Platform> Attempt<'_, P> {
     }
 
     pub fn token(&self) -> Attempted<Rc<VerifiedToken>, P> {
+        self.verified(self.request.authorization)?.map_err(|refusal| refusal.reply.into())
+    }
+
+    /// Verifies the token in `authorization`, a header's value.
+    ///
+    /// # Errors
+    /// With what memory lacks to tell whether the token is accepted.
+    pub fn verified(
+        &self,
+        authorization: &str,
+    ) -> Result<Result<Rc<VerifiedToken>, Refusal>, Missing<P::Verifier>> {
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
-        let verified = self.tokens.verify(self.request.authorization, self.now(), verifier, entropy);
-        verified.map_err(|error| match error {
-            Unverified::NeedKeys(ticket) => Missing::Keys(ticket).into(),
-            Unverified::Busy => Missing::KeysElsewhere.into(),
+        match self.tokens.verify(authorization, self.now(), verifier, entropy) {
+            Ok(token) => Ok(Ok(token)),
+            Err(Unverified::NeedKeys(ticket)) => Err(Missing::Keys(ticket)),
+            Err(Unverified::Busy) => Err(Missing::KeysElsewhere),
             // A newer head may have lifted the revocation.
-            Unverified::Refused(refusal)
-                if refusal.is_revoked && self.library.read().watch.is_denylist_due(self.now()) =>
+            Err(Unverified::Refused(refusal))
+                if refusal.rule == Rule::Denylist
+                    && self.library.read().watch.is_denylist_due(self.now()) =>
             {
-                Missing::Head.into()
+                Err(Missing::Head)
             }
-            Unverified::Refused(refusal) => refusal.reply.into(),
-        })
+            Err(Unverified::Refused(refusal)) => Ok(Err(refusal)),
+        }
     }
 
     /// Reads look at the head anyway. Writes must look too: a revoked token must not write through an isolate that has
     /// not read a head yet, or not for a while.
-    fn denylist_is_read(&self) -> Attempted<(), P> {
+    pub fn denylist_is_read(&self) -> Attempted<(), P> {
         if self.library.read().watch.is_denylist_due(self.now()) {
             return Err(Missing::Head.into());
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     event::{Event, Line},
     finish,
-    plan::{PassThroughPlan, Plan, PublishPlan},
+    plan::{PassThroughPlan, Plan, PublishPlan, SupportPlan},
     publish::Transfer,
     tokens::claim,
 };
@@ -20,11 +20,12 @@ use crate::{
     token::{IssuerConfig, VerifiedToken},
 };
 
-/// The change that a request asks for.
+/// The change that a request asks for. A look of support staff changes nothing, and leaves an event like one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub action: &'static str,
-    /// The key of the snapshot; nothing for what the upstream gets, which the path names.
+    /// The key of the snapshot, or whom a look of support staff is about; nothing for what the upstream gets, which the
+    /// path names.
     pub key: Option<String>,
 }
 
@@ -38,6 +39,14 @@ impl Change {
             | Plan::PassThrough(PassThroughPlan { is_read: true, .. }) => return None,
             Plan::PassThrough(_) => ("pass_through", None),
             Plan::Write(write) => (if write.permission.is_some() { "write" } else { SIGN_IN }, None),
+            Plan::Support(plan) => (
+                match plan {
+                    SupportPlan::Customer(_) => "view_customer",
+                    SupportPlan::Find(_) => "find_customer",
+                    SupportPlan::Token(_) => "inspect_token",
+                },
+                None,
+            ),
             Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {
                 Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),
                 Transfer::Delete(key) => (stored_action(key, true), Some(key.to_string())),
@@ -217,13 +226,17 @@ mod tests {
             ("OPTIONS", "/v2/items", None),
             ("DELETE", "/v2/items", None),
             ("POST", "/healthz", None),
+            ("GET", "/customers/me", Some("view_customer")),
+            ("GET", "/customers", Some("find_customer")),
+            ("POST", "/tokens/inspect", Some("inspect_token")),
             ("PUT", "/nowhere", None),
         ] {
             let request = Request { method, path, ..Request::default() };
             let change = |server| Change::of(&Plan::of(&request, server).ok()?);
             assert_eq!(change(Server::Edge).map(|found| found.action), action, "{method} {path}");
             let without_origin = change(Server::LoneEdge).is_some();
-            assert_eq!(without_origin, action.is_some() && path.starts_with("/snapshot"), "{method} {path}");
+            let is_own = ["/snapshot", "/customers", "/tokens"].iter().any(|own| path.starts_with(own));
+            assert_eq!(without_origin, action.is_some() && is_own, "{method} {path}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     asker::asker,
     library::{HeadState, all},
     missing::{Missing, Patience},
-    read::{LookUps, Ruling, Terms, decide_each, published_customer},
+    read::{LookUps, Ruling, Seen, Terms, decide_each, published_customer},
     unavailable,
     upstream::{CANNOT_TELL, Exchange, Heard, UpstreamQuestion, Verdict},
 };
@@ -22,7 +22,7 @@ use crate::{
         reply::{Caching, Reply, Request},
         viewer::Network,
     },
-    entitlement::{Considered, Reason},
+    entitlement::Reason,
     limits::CHECKS_MAX_CONFIRMS,
     ports::Platform,
     snapshot::time::UnixSecs,
@@ -41,7 +41,7 @@ pub(super) struct Rulings {
     /// One for each item, in the order of the questions. All are of one version.
     pub each: Vec<Ruling>,
     /// The grants that were looked at for each of them, if they are wanted.
-    pub considered: Vec<Vec<Considered>>,
+    pub considered: Vec<Vec<Seen>>,
     /// When that version was true at the origin, unix seconds.
     pub as_of: UnixSecs,
     /// How many of the upstream's changes that version reflects.

@@ -45,6 +45,7 @@ mod problems;
 mod publish;
 mod read;
 mod reason;
+mod support;
 mod tokens;
 mod upstream;
 
@@ -180,7 +181,7 @@ impl<P: Platform> App<P> {
         // Before anything is sent: the upstream's log and this one name the request alike.
         let id = self.completion.request_id(self.platform.entropy());
         let Pending { plan, next } = pending;
-        let logged = self.config.pass_through().logged(request);
+        let logged = self.logged(request);
         let (transferred, begun) = self.carry_out(request, &logged, &id, &plan, next, body).await;
         let Transferred { reply, seq } = transferred;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
@@ -189,7 +190,7 @@ impl<P: Platform> App<P> {
         let reply = self.completion.finish(&logged, reply, id.clone(), timing, self.platform.log());
         match begun {
             Some(begun) => begun.end(&reply, seq),
-            None => self.audit_refusal(&logged, &reply, &plan),
+            None => self.audit_others(request, &reply, &plan),
         }
         reply
     }
@@ -416,24 +417,36 @@ impl<P: Platform> App<P> {
     fn complete(&self, request: &Request<'_>, reply: Reply, plan: Option<&Plan>) -> Reply {
         let id = self.completion.request_id(self.platform.entropy());
         let reply = self.signing.answer(reply, request, &self.platform);
-        let logged = self.config.pass_through().logged(request);
+        let logged = self.logged(request);
         let reply = self.completion.finish(&logged, reply, id, Timing::Memory, self.platform.log());
         if let Some(plan) = plan {
-            self.audit_refusal(&logged, &reply, plan);
+            self.audit_others(request, &reply, plan);
         }
         reply
     }
 
-    /// A change that was refused before it began has its audit event as well, if a token says who asked for it.
-    fn audit_refusal(&self, request: &Request<'_>, reply: &Reply, plan: &Plan) {
+    /// A request as logs show it.
+    fn logged<'r>(&self, request: &Request<'r>) -> Request<'r> {
+        support::logged(self.config.pass_through().logged(request))
+    }
+
+    /// A change that was refused before it began has its audit event as well, if a token says who asked for it, and so has
+    /// each look of support staff.
+    fn audit_others(&self, request: &Request<'_>, reply: &Reply, plan: &Plan) {
+        let is_seen = matches!(plan, Plan::Support(_)) && reply.status == 200;
         let is_refused = |change: &Change| matches!(reply.status, 400 | 402..=499) && !change.is_sign_in();
-        let Some(change) = Change::of(plan).filter(is_refused) else { return };
+        let Some(mut change) = Change::of(plan).filter(|change| is_seen || is_refused(change)) else {
+            return;
+        };
         let (verifier, entropy, log) =
             (self.platform.verifier(), self.platform.entropy(), self.platform.log());
         let token = self.tokens.verify(request.authorization, self.now(), verifier, entropy).ok();
         let actor = Actor::of(token.as_deref(), &self.config.issuers, request.authorization);
+        if let (Plan::Support(plan), Some(token)) = (plan, &token) {
+            change.key = support::subject_of(plan, request, token, &self.config.issuers);
+        }
         let id = reply.header("x-request-id").unwrap_or_default();
-        Begun::new(change, actor, request, id, log).end(reply, None);
+        Begun::new(change, actor, &self.logged(request), id, log).end(reply, None);
     }
 
     fn supply(&self) -> Supply<'_, P> {

@@ -15,6 +15,8 @@ pub enum Permission {
     View,
     /// A viewer asks for themselves, or a service for any customer.
     Ask,
+    /// Support staff ask about a customer, or about a token.
+    Explain,
     /// A merchant writes.
     Write,
     /// A viewer or a merchant sends something that is passed through. What they may do there, the origin knows alone.
@@ -33,6 +35,7 @@ impl Permission {
             Auth::None => None,
             Auth::Viewer => Some(Self::View),
             Auth::Asker => Some(Self::Ask),
+            Auth::Explainer => Some(Self::Explain),
             Auth::Merchant => Some(Self::Write),
             Auth::Scopes(scopes) => Some(Self::Snapshot(scopes)),
             Auth::Feed => Some(Self::Feed),
@@ -43,6 +46,7 @@ impl Permission {
         match self {
             Self::View | Self::PassThrough => Capability::View,
             Self::Ask => Capability::Check,
+            Self::Explain => Capability::Explain,
             Self::Write => Capability::Write,
             Self::Snapshot(_) => Capability::Publish,
             Self::Feed => Capability::Feed,
@@ -67,6 +71,7 @@ impl Permission {
         match self {
             Self::View => principal.may.has(Capability::View),
             Self::Ask => principal.may.has(Capability::View) || principal.may.has(Capability::Check),
+            Self::Explain => principal.may.has(Capability::Explain) && Self::Ask.is_given(principal),
             Self::Write => principal.roles.merchant,
             Self::PassThrough => principal.may.has(Capability::View) || principal.may.has(Capability::Write),
             Self::Snapshot(scopes) => principal.scopes.has_any(scopes),
@@ -81,6 +86,7 @@ impl Permission {
         match self {
             Self::View => "may_not_view",
             Self::Ask => "may_not_ask",
+            Self::Explain => "may_not_explain",
             Self::Write => "not_a_merchant",
             Self::PassThrough => "may_not_pass_through",
             Self::Snapshot([Scope::SnapshotRead]) => "may_not_read_snapshot",
@@ -99,6 +105,8 @@ impl Permission {
         match self {
             // Every token of an issuer that may does.
             Self::View | Self::Ask | Self::PassThrough => String::new(),
+            // It says whom the token may explain about.
+            Self::Explain => issuer.lacks(Capability::Check),
             Self::Write if !principal.may_act_as_merchant() => {
                 format!("claim mid: one of the merchants of issuer {name:?} is expected")
             }

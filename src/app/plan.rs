@@ -20,6 +20,7 @@ use crate::{
         playback::{self, PlaybackForm},
         query,
         reply::{Reply, Request},
+        support::{Find, Look, Presented},
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
 };
@@ -38,6 +39,8 @@ pub(super) enum Plan {
     PassThrough(PassThroughPlan),
     /// A question in the form of AuthZEN.
     Authzen(AuthzenPlan),
+    /// A question of support staff.
+    Support(SupportPlan),
     /// A request of the publish API.
     Publish(PublishPlan),
 }
@@ -101,6 +104,18 @@ pub(super) struct AuthzenPlan {
     pub asked: OnceCell<Rc<Asked>>,
 }
 
+/// A question of support staff.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SupportPlan {
+    /// Who is the customer that the path names, and what do they hold?
+    Customer(Result<Look, ApiError>),
+    /// Which customers have a number or a UUID?
+    Find(Result<Find, ApiError>),
+    /// What is wrong with the token in the body? It is there from when it was read on, once the request's own token has
+    /// been verified.
+    Token(OnceCell<Rc<Presented>>),
+}
+
 /// A request of the publish API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PublishPlan {
@@ -126,6 +141,11 @@ impl Plan {
                 Route::Authzen(api) => Self::Authzen(AuthzenPlan { api, asked: OnceCell::new() }),
                 _ => Self::Read(ReadPlan::Metadata),
             },
+            Kind::Support => Self::Support(match route {
+                Route::Customers => SupportPlan::Find(Find::of(request.query)),
+                Route::Customer(_) => SupportPlan::Customer(Look::of(request.query)),
+                _ => SupportPlan::Token(OnceCell::new()),
+            }),
             Kind::Write(action) => Self::Write(WritePlan {
                 permission,
                 has_body,
@@ -179,6 +199,7 @@ impl Plan {
             self,
             Self::Checks
                 | Self::Authzen(_)
+                | Self::Support(_)
                 | Self::Read(
                     ReadPlan::Access(_)
                         | ReadPlan::License
@@ -328,7 +349,7 @@ mod tests {
                     let plan = Plan::of(&request, Server::Edge).unwrap();
                     let is_anonymous = operation.kind == Kind::Read && operation.auth == Auth::None;
                     assert_eq!(plan.is_anonymous(), is_anonymous, "{method} {path}");
-                    let is_check = matches!(operation.auth, Auth::Viewer | Auth::Asker);
+                    let is_check = matches!(operation.auth, Auth::Viewer | Auth::Asker | Auth::Explainer);
                     assert_eq!(plan.is_check(), is_check, "{method} {path}");
                 }
             }

@@ -71,6 +71,7 @@ use crate::{
         object::FormatError,
         schema::ClientMode,
         time::UnixSecs,
+        version::Source,
     },
     token::Principal,
 };
@@ -232,6 +233,19 @@ pub struct Considered {
     pub license_id: Option<u128>,
     /// Why it does not grant the check. `None` if it does.
     pub obstacle: Option<Reason>,
+}
+
+impl Considered {
+    /// Where the grant was found. `customer` is where the customer's record is, if there is one, and `item` the item's.
+    #[must_use]
+    pub const fn found_in(&self, customer: Option<Source>, item: Source) -> Source {
+        match (self.grant.reason, customer) {
+            // Pending test licences have no record of a purchase.
+            (Reason::TestLicense, _) => Source::Directory,
+            (Reason::ItemAccess | Reason::PackageAccess | Reason::License, Some(customer)) => customer,
+            _ => item,
+        }
+    }
 }
 
 /// Collects offers: keeps the grant that lasts longest or, while there is no grant, the denial that tells

@@ -13,7 +13,7 @@ use crate::{
     origin::{Origin, Seen},
     pass_through, playback, publishing, repeated, rights, routes,
     subject::Subject as _,
-    tokens,
+    support, tokens,
     wire::{Payload, Wire},
     writes,
 };
@@ -52,6 +52,13 @@ fn questions_in_the_form_of_authzen() {
     let service = InProcess::new(&authzen::variables(&[])).unwrap();
     let published = catalogue::publish(&service, 1);
     println!("{} requests", authzen::run(&service, &published));
+}
+
+#[test]
+fn questions_of_support_staff() {
+    let service = InProcess::new(&support::variables()).unwrap();
+    let published = support::publish(&service);
+    println!("{} requests", support::run(&service, &published));
 }
 
 #[test]

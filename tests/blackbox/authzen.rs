@@ -576,7 +576,10 @@ fn explained(run: &mut Run<'_>) {
     assert_eq!((&context["seq"], context["as_of"].as_i64()), (&json!(1), Some(run.published.at)), "{found}");
     let considered = context["considered"].as_array().unwrap();
     assert_eq!((considered.len(), &considered[0]["obstacle"]), (1, &json!("expired")), "{found}");
-    assert_eq!(considered[0]["source"], "item_access");
+    assert_eq!(
+        (&considered[0]["source"], &considered[0]["found_in"]),
+        (&json!("item_access"), &json!("shard"))
+    );
     assert!(considered[0]["access_id"].is_i64() && considered[0]["expires_at"].is_i64(), "{found}");
     assert!(run.ask(EVALUATION, &body, &service)["context"].get("considered").is_none());
     // Four days ago it was granted.

@@ -10,7 +10,7 @@ use crate::{
     wire::{Answer, Wire},
 };
 
-const SUBJECT: &str = "0a5f2d6e-2f5e-4a1c-9a38-6b1f0c9d7e21";
+pub const SUBJECT: &str = "0a5f2d6e-2f5e-4a1c-9a38-6b1f0c9d7e21";
 const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
 const MONTHLY: &str = "3a124c64-7e02-4f05-b7c1-dce27f7695f5";
 const EARLY_BIRD: &str = "78b7d0ac-8477-4ce0-8e4c-da11b43c589b";
@@ -24,7 +24,7 @@ const NEVER: i64 = 253_402_300_799;
 
 /// A viewer who rented a film, had one as a gift, began a package with a trial, holds two licences of the app and one of
 /// another app, and had one that is cancelled.
-fn viewer() -> String {
+pub fn viewer() -> String {
     let held = |id: &str, more: Value| {
         let mut held = json!({
             "license_id": id, "license_type": "SINGLE", "name": "A licence", "status": "ACTIVE",

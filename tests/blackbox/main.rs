@@ -42,6 +42,7 @@ mod repeated;
 mod rights;
 mod routes;
 mod subject;
+mod support;
 mod tokens;
 mod wire;
 mod worker;

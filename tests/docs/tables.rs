@@ -22,12 +22,13 @@ const API: &str = "docs/api.md";
 const AUTHZEN: &str = "docs/authzen.md";
 const ORIGIN: &str = "docs/origin.md";
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     Table {
         page: API,
         name: "reads",
         has: |kind| matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Health),
     },
+    Table { page: API, name: "support", has: |kind| matches!(kind, Kind::Support) },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
     Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Authzen) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
@@ -37,7 +38,13 @@ const TABLES: [Table; 5] = [
         has: |kind| {
             !matches!(
                 kind,
-                Kind::Read | Kind::Checks | Kind::Authzen | Kind::Playback | Kind::Write(_) | Kind::Publish
+                Kind::Read
+                    | Kind::Checks
+                    | Kind::Authzen
+                    | Kind::Support
+                    | Kind::Playback
+                    | Kind::Write(_)
+                    | Kind::Publish
             )
         },
     },
@@ -66,6 +73,7 @@ fn token(auth: Auth) -> String {
         Auth::None => "none".to_owned(),
         Auth::Viewer => "customer's".to_owned(),
         Auth::Asker => "customer's or service's".to_owned(),
+        Auth::Explainer => "explainer's".to_owned(),
         Auth::Merchant => "merchant's".to_owned(),
         Auth::Scopes(scopes) => {
             let names: Vec<_> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();

@@ -17,7 +17,7 @@ use crate::{
     media::{self, Media},
     origin::{self, Origin},
     paths::Paths,
-    personas::{self, Persona},
+    personas::{self, Persona, Staff},
     run::{self, DEFAULT_PORT, Run, Selection},
     server, setup,
     step::Step,
@@ -88,8 +88,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let is_published = wait_for_content(&mut parts, &edge_url, args.origin.is_none())?;
     personas::write(&dir, &personas)?;
-    personas::write_other(&dir, personas::OPERATOR_FILE, &keys.operator_token()?)?;
-    personas::write_other(&dir, personas::SUPPORT_FILE, &keys.support_token()?)?;
+    personas::write_staff(&dir, &Staff::OPERATOR, &keys.operator_token()?)?;
+    personas::write_staff(&dir, &Staff::SUPPORT, &keys.support_token()?)?;
     let reference = origin.as_ref().and_then(|origin| origin.reference.as_ref());
     let run = Run {
         dir: dir.clone(),

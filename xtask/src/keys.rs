@@ -21,7 +21,7 @@ const SNAPSHOT_KID: &str = "snapshot-1";
 /// The issuer of `samples/issuers.json` whose tokens may publish.
 const PUBLISHER: &str = "publisher";
 
-/// The issuer whose tokens may ask about every customer, and see why.
+/// The issuer of `samples/issuers.json` whose tokens may explain.
 const SUPPORT: &str = "support";
 
 /// The `admit` command and the keys that it made.
@@ -175,7 +175,7 @@ impl DevKeys {
         self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
     }
 
-    /// A token of support staff, which may ask about every customer and see why, for a day.
+    /// A token of support staff, who may ask about any customer and why, for a day.
     pub fn support_token(&self) -> Result<String> {
         let claims = json!({ "sub": "dev-support" });
         self.token(SUPPORT, &claims.as_object().cloned().unwrap_or_default(), 86_400)

@@ -23,23 +23,32 @@ const TTL_SECS: i64 = 30 * 86_400;
 /// Where a run keeps its personas.
 pub const FILE: &str = "personas.json";
 
-/// Where a run keeps the operator's token, which may read the published snapshot.
-pub const OPERATOR_FILE: &str = "operator.token";
+/// A token of someone who is not a viewer.
+#[derive(Debug)]
+pub struct Staff {
+    /// How `cargo xtask token` calls it.
+    name: &'static str,
+    /// Where a run keeps it.
+    file: &'static str,
+    why: &'static str,
+}
 
-/// How `cargo xtask token` calls it.
-const OPERATOR: &str = "operator";
-
-/// Where a run keeps the token of support staff, which may ask about every customer.
-pub const SUPPORT_FILE: &str = "support.token";
-
-/// How `cargo xtask token` calls it.
-const SUPPORT: &str = "support";
-
-/// Those who are not viewers: name, file, and what the token is good for.
-const OTHERS: [(&str, &str, &str); 2] = [
-    (OPERATOR, OPERATOR_FILE, "not a viewer. The token may read what is published"),
-    (SUPPORT, SUPPORT_FILE, "not a viewer. The token may ask about every customer, and see why"),
-];
+impl Staff {
+    /// May read the published snapshot.
+    pub const OPERATOR: Self = Self {
+        name: "operator",
+        file: "operator.token",
+        why: "not a viewer. The token may read what is published",
+    };
+    /// May ask about any customer.
+    pub const SUPPORT: Self = Self {
+        name: "support",
+        file: "support.token",
+        why: "not a viewer. The token may ask about any customer, and why",
+    };
+    /// Both.
+    const ALL: [Self; 2] = [Self::OPERATOR, Self::SUPPORT];
+}
 
 /// One sample viewer with a token.
 #[derive(Debug)]
@@ -92,9 +101,9 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Writes a token that is not a viewer's into `dir`. It reads what viewers cannot, so only its owner may read it.
-pub fn write_other(dir: &Path, file: &str, token: &str) -> Result<()> {
-    let path = dir.join(file);
+/// Writes a token of the staff into `dir`. It opens more than a viewer's, so only its owner may read it.
+pub fn write_staff(dir: &Path, staff: &Staff, token: &str) -> Result<()> {
+    let path = dir.join(staff.file);
     private::write(&path, token).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -227,13 +236,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let personas = read(&dir)?;
     let Some(name) = &args.name else {
         println!("{}", list(&personas));
-        for (name, _, about) in OTHERS {
-            println!("{name}: {about}");
+        for Staff { name, why, .. } in Staff::ALL {
+            println!("{name}: {why}");
         }
         return Ok(ExitCode::SUCCESS);
     };
-    if let Some((_, file, _)) = OTHERS.iter().find(|(other, ..)| other == name) {
-        let path = dir.join(file);
+    if let Some(staff) = Staff::ALL.iter().find(|staff| staff.name == name) {
+        let path = dir.join(staff.file);
         let token = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         println!("{token}");
         return Ok(ExitCode::SUCCESS);
@@ -262,8 +271,10 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("admit-personas-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         write(&dir, &[]).unwrap();
-        write_other(&dir, OPERATOR_FILE, "token").unwrap();
-        for name in [FILE, OPERATOR_FILE] {
+        for staff in &Staff::ALL {
+            write_staff(&dir, staff, "token").unwrap();
+        }
+        for name in [FILE, Staff::OPERATOR.file, Staff::SUPPORT.file] {
             let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{name}");
         }

@@ -10,6 +10,7 @@ use admit_snapshot::{
     item::ItemRecord,
     key::EntryKey,
     time::{UnixSecs, iso8601},
+    version::Source,
 };
 use admit_token::{Capabilities, Principal, Roles, Scopes};
 use anyhow::Result;
@@ -65,6 +66,8 @@ pub struct CheckReport {
 pub struct GrantReport {
     /// The kind of grant, as logs name it.
     pub from: &'static str,
+    /// Where it was found: `shard`, `delta` or `directory`.
+    pub found_in: &'static str,
     /// The id of the access, if it is one.
     pub access_id: Option<i64>,
     /// The licence, if it is one.
@@ -139,7 +142,8 @@ pub fn check(
             None
         }
     };
-    report.grants = considered.iter().map(|one| describe(one, chosen.as_ref())).collect();
+    let found_in = |one: &Considered| one.found_in(known.map(|known| known.found_in), found.found_in);
+    report.grants = considered.iter().map(|one| describe(one, found_in(one), chosen.as_ref())).collect();
     for fee in item.fees()? {
         let details = object(fee.details).map(Value::Object).unwrap_or_default();
         let text = |name: &str| details.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -154,10 +158,11 @@ pub fn check(
     Ok(report)
 }
 
-fn describe(considered: &Considered, chosen: Option<&Grant>) -> GrantReport {
+fn describe(considered: &Considered, found_in: Source, chosen: Option<&Grant>) -> GrantReport {
     let Considered { grant, license_id, obstacle } = considered;
     GrantReport {
         from: grant.reason.code(),
+        found_in: found_in.name(),
         access_id: (grant.access_id != 0).then_some(grant.access_id),
         license_id: license_id.map(Uuid::from_u128),
         starts_at: date(grant.starts_at),

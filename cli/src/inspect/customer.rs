@@ -1,11 +1,9 @@
 //! A customer's record, as text and JSON show it.
 
-use admit_publish::{
-    details::title,
-    published::{FoundRecord, Published},
-};
+use admit_publish::published::{FoundRecord, Published};
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
+    holding::{HeldAccess, HeldItem, HeldSubscription, State},
     item::ItemRecord,
     schema::{RenewStatus, SubscriptionStatus},
     time::{UnixSecs, iso8601},
@@ -61,10 +59,10 @@ pub struct RecordReport {
     pub licenses: Vec<LicenseReport>,
 }
 
-/// Whether an access or a subscription counts at a moment.
+/// Whether an access or a subscription counts at a moment, as reports name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum Counts {
     /// It counts.
     Active,
     /// It has ended.
@@ -75,7 +73,18 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl From<State> for Counts {
+    fn from(state: State) -> Self {
+        match state {
+            State::Running => Self::Active,
+            State::Past => Self::Expired,
+            State::Future => Self::NotStarted,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl Counts {
     /// The name for people.
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,17 +92,6 @@ impl State {
             Self::Expired => "expired",
             Self::NotStarted => "not started",
             Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state by dates, as checks judge them: at the end it has ended, at the start it has started.
-    pub fn of(starts_at: Option<UnixSecs>, expires_at: Option<UnixSecs>, at: UnixSecs) -> Self {
-        if expires_at.is_some_and(|expires_at| expires_at <= at) {
-            Self::Expired
-        } else if starts_at.is_some_and(|starts_at| at < starts_at) {
-            Self::NotStarted
-        } else {
-            Self::Active
         }
     }
 }
@@ -116,7 +114,7 @@ pub struct AccessReport {
     /// When it ends, if it does.
     pub expires_at: Option<String>,
     /// Whether it counts.
-    pub state: State,
+    pub state: Counts,
 }
 
 /// A subscription to a licence.
@@ -143,7 +141,7 @@ pub struct LicenseReport {
     /// When it ends, if it has an end.
     pub expires_at: Option<String>,
     /// Whether it counts.
-    pub state: State,
+    pub state: Counts,
 }
 
 /// Describes a customer, with dates compared with `at`.
@@ -175,25 +173,26 @@ pub fn describe(
 fn describe_record(snapshot: &mut Published, known: &FoundRecord, at: UnixSecs) -> Result<RecordReport> {
     let customer = CustomerRecord::new(known.record.bytes())?;
     let mut accesses = Vec::new();
-    for access in customer.accesses() {
-        let access = access?;
+    for bought in customer.purchases() {
+        let (access, purchase) = bought?;
         let item = snapshot.item(access.item_id)?;
         let item = item.as_ref().map(|item| ItemRecord::new(item.record.bytes())).transpose()?;
+        let HeldAccess { access, item, state, .. } = HeldAccess::new(access, purchase, item.as_ref(), at);
         accesses.push(AccessReport {
             id: access.id,
             item_id: access.item_id,
-            title: item.as_ref().and_then(title),
-            is_package: item.is_some_and(|item| item.is_package),
+            is_package: item.as_ref().is_some_and(|item| item.is_package),
+            title: item.and_then(|HeldItem { title, .. }| title),
             created_at: date(Some(access.created_at)),
             starts_at: date(access.starts_at),
             expires_at: date(access.expires_at),
-            state: State::of(access.starts_at, access.expires_at, at),
+            state: state.into(),
         });
     }
     let licenses = customer.licenses()?;
-    let licenses = licenses.into_iter().map(|held| describe_license(snapshot, &held, at)).collect();
+    let licenses = licenses.into_iter().map(|held| describe_license(snapshot, held, at)).collect();
     Ok(RecordReport {
-        found_in: known.found_in,
+        found_in: known.found_in.name(),
         id: customer.id,
         uuid: customer.uuid,
         merchant_id: customer.merchant_id,
@@ -202,8 +201,9 @@ fn describe_record(snapshot: &mut Published, known: &FoundRecord, at: UnixSecs) 
     })
 }
 
-fn describe_license(snapshot: &Published, held: &HeldLicense<'_>, at: UnixSecs) -> LicenseReport {
-    let license = snapshot.version.directory.licenses.get(&held.license_id);
+fn describe_license(snapshot: &Published, held: HeldLicense<'_>, at: UnixSecs) -> LicenseReport {
+    let subscription = HeldSubscription::new(held, &snapshot.version.directory, at);
+    let HeldSubscription { held, license, state, .. } = subscription;
     LicenseReport {
         license_id: Uuid::from_u128(held.license_id),
         license: license.map(|license| license.name.clone()),
@@ -215,10 +215,7 @@ fn describe_license(snapshot: &Published, held: &HeldLicense<'_>, at: UnixSecs) 
         cancelled_at: date(held.cancelled_at),
         starts_at: date(held.starts_at),
         expires_at: date(held.expires_at),
-        state: match held.status {
-            SubscriptionStatus::Cancelled => State::Cancelled,
-            _ => State::of(held.starts_at, held.expires_at, at),
-        },
+        state: state.into(),
     }
 }
 
@@ -235,15 +232,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_judged_as_checks_judge_them() {
-        for (starts_at, expires_at, state) in [
-            (None, None, State::Active),
-            (Some(100), Some(101), State::Active),
-            (Some(101), None, State::NotStarted),
-            (None, Some(100), State::Expired),
-            (Some(101), Some(100), State::Expired),
+    fn states_keep_their_names() {
+        for (state, name, member) in [
+            (State::Running, "active", "\"active\""),
+            (State::Past, "expired", "\"expired\""),
+            (State::Future, "not started", "\"not_started\""),
+            (State::Cancelled, "cancelled", "\"cancelled\""),
         ] {
-            assert_eq!(State::of(starts_at, expires_at, 100), state, "{starts_at:?} {expires_at:?}");
+            let counts = Counts::from(state);
+            assert_eq!((counts.name(), serde_json::to_string(&counts).unwrap().as_str()), (name, member));
         }
     }
 

@@ -14,6 +14,7 @@ use admit_publish::{
 };
 use admit_snapshot::{
     customer::CustomerRecord,
+    holding,
     index::Tree,
     key::EntryKey,
     table::{Entry, Table},
@@ -291,14 +292,11 @@ fn walked(
     Ok(found)
 }
 
-/// Namespace and subject of a record, if the subject is the UUID or the id, as it often is.
+/// Namespace and subject of a record, if the subject is the UUID or the number.
 fn name_of(key: EntryKey, known: &FoundRecord, namespaces: &[&str]) -> Option<(String, String)> {
     let customer = CustomerRecord::new(known.record.bytes()).ok()?;
-    let subjects = [customer.uuid.to_string(), customer.id.to_string()];
-    let names =
-        namespaces.iter().flat_map(|namespace| subjects.iter().map(move |subject| (*namespace, subject)));
-    let mut names = names.filter(|(namespace, subject)| EntryKey::customer(namespace, subject) == key);
-    names.next().map(|(namespace, subject)| (namespace.to_owned(), subject.clone()))
+    let (namespace, subject) = holding::name_of(key, &customer, namespaces.iter().copied())?;
+    Some((namespace.to_owned(), subject))
 }
 
 fn walk(snapshot: &Published, wanted: impl Fn(&CustomerRecord<'_>) -> bool + Sync) -> Result<Vec<EntryKey>> {

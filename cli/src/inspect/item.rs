@@ -111,7 +111,7 @@ pub fn describe(snapshot: &mut Published, id: i64) -> Result<ItemReport> {
     let Some(found) = snapshot.item(id)? else { return Ok(report) };
     let item = ItemRecord::new(found.record.bytes())?;
     (report.found_in, report.title, report.merchant_id) =
-        (Some(found.found_in), title(&item), Some(item.merchant_id));
+        (Some(found.found_in.name()), title(&item), Some(item.merchant_id));
     (report.is_active, report.is_free, report.is_package) = (item.is_active, item.is_free, item.is_package);
     report.packages = item.packages.iter().collect();
     let Some(media) = Media::of(&item) else { return Ok(report) };

@@ -390,7 +390,7 @@ pub fn grant_line(grant: &GrantReport) -> String {
     };
     let period = period(grant.starts_at.as_ref(), grant.expires_at.as_ref());
     let verdict = grant.obstacle.unwrap_or(if grant.is_chosen { "grants, and answers" } else { "grants" });
-    format!("{mark} {}{source}, {period}: {verdict}", grant.from)
+    format!("{mark} {}{source}, {period}: {verdict} ({})", grant.from, grant.found_in)
 }
 
 fn fee_line(fee: &FeeReport) -> String {

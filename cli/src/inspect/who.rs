@@ -3,9 +3,8 @@
 use std::fs;
 
 use admit_snapshot::time::{UnixSecs, iso8601};
-use admit_token::{Principal, Roles};
+use admit_token::{Principal, Roles, peek};
 use anyhow::{Context, Result, bail};
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -112,13 +111,8 @@ impl Unverified {
     /// Parses a token: header and claims must be JSON objects in base64url.
     fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
-        let [header, claims, _signature] = text.split('.').collect::<Vec<_>>().try_into().ok()?;
-        let object = |part: &str| {
-            let bytes = Base64UrlUnpadded::decode_vec(part).ok()?;
-            serde_json::from_slice::<Map<String, Value>>(&bytes).ok()
-        };
-        object(header)?;
-        Some(Self { text: text.to_owned(), claims: object(claims)? })
+        let [Some(_header), Some(claims)] = peek(text) else { return None };
+        (text.split('.').count() == 3).then(|| Self { text: text.to_owned(), claims })
     }
 
     /// A claim, if it is text.
@@ -173,6 +167,7 @@ impl Unverified {
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use serde_json::json;
 
     use super::*;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// An item's title.
 pub fn title(item: &ItemRecord<'_>) -> Option<String> {
-    object(item.details)?.get("title")?.as_str().map(ToOwned::to_owned)
+    item.title()
 }
 
 /// Parses a JSON object that was rendered without its opening brace.

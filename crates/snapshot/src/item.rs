@@ -22,6 +22,8 @@
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
 
+use serde_json::Deserializer;
+
 use super::{
     object::FormatError,
     wire::{Cursor, Put},
@@ -109,6 +111,14 @@ impl<'a> ItemRecord<'a> {
     /// The bytes are not an item record.
     pub fn fees(&self) -> Result<Vec<FeeRecord<'a>>, FormatError> {
         Ok(self.fee_list()?.iter().collect())
+    }
+
+    /// The title, for people.
+    #[must_use]
+    pub fn title(&self) -> Option<String> {
+        // Only numbers and a UUID come before it, and the rest, which may be long, is not parsed.
+        let (_, rest) = self.details.split_once(r#""title":"#)?;
+        Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
     }
 
     /// Numbers of a package's members, in the publisher's order.

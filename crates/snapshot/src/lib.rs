@@ -23,6 +23,7 @@ pub mod denylist;
 pub mod directory;
 pub mod external_id;
 pub mod head;
+pub mod holding;
 pub mod index;
 pub mod instant;
 pub mod item;

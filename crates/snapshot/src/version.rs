@@ -97,6 +97,29 @@ pub struct Record {
     range: Range<usize>,
 }
 
+/// Where a record of a version was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a shard.
+    Shard,
+    /// In the delta: it changed since the shards were written.
+    Delta,
+    /// In the directory, which has no records of its own.
+    Directory,
+}
+
+impl Source {
+    /// Its name in reports and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shard => "shard",
+            Self::Delta => "delta",
+            Self::Directory => "directory",
+        }
+    }
+}
+
 impl Record {
     fn within(object: &Rc<[u8]>, record: &[u8]) -> Self {
         // `record` is a part of `object`, so its offset is the difference of the addresses.
@@ -113,6 +136,15 @@ impl Record {
 }
 
 impl Version {
+    /// Where a record that this version gave was found.
+    #[must_use]
+    pub fn source(&self, record: &Record) -> Source {
+        match &self.delta {
+            Some(delta) if Rc::ptr_eq(delta, &record.object) => Source::Delta,
+            _ => Source::Shard,
+        }
+    }
+
     /// Looks a key up: first in the delta, then in its shard.
     ///
     /// # Errors
@@ -315,6 +347,7 @@ mod tests {
     };
 
     const KEY: EntryKey = EntryKey([0x10; 16]);
+    const KEPT: EntryKey = EntryKey([0x50; 16]);
     const OTHER: EntryKey = EntryKey([0x90; 16]);
 
     fn shard(entries: &[(EntryKey, &[u8])]) -> (ObjectName, Rc<[u8]>) {
@@ -371,16 +404,19 @@ mod tests {
 
     #[test]
     fn the_delta_comes_before_the_shard() {
-        let (name, object) = shard(&[(KEY, b"old"), (OTHER, b"gone")]);
+        let (name, object) = shard(&[(KEY, b"old"), (KEPT, b"kept"), (OTHER, b"gone")]);
         let changes = delta::encode_delta([&[(KEY, b"new".as_slice()), (OTHER, b"")], &[], &[]]);
         let (version, _) = version(vec![Some(name.digest)], 5, Some(changes.unwrap()));
         let mut objects = ObjectCache::new(1 << 20);
         objects.insert(name, object);
-        assert_eq!(
-            bytes(version.look_up(Tree::Customers, KEY, &mut objects).unwrap()),
-            Some(b"new".to_vec())
-        );
-        assert_eq!(bytes(version.look_up(Tree::Customers, OTHER, &mut objects).unwrap()), None);
+        let mut find = |key| match version.look_up(Tree::Customers, key, &mut objects).unwrap() {
+            Found::Record(record) => Some((record.bytes().to_vec(), version.source(&record))),
+            Found::Absent => None,
+            Found::Load(name) => panic!("{name} is not loaded"),
+        };
+        assert_eq!(find(KEY), Some((b"new".to_vec(), Source::Delta)));
+        assert_eq!(find(KEPT), Some((b"kept".to_vec(), Source::Shard)));
+        assert_eq!(find(OTHER), None);
     }
 
     /// The first bytes of the records of a walk, page by page.

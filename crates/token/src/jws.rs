@@ -165,6 +165,21 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsErro
     }
 }
 
+/// Header and claims of a token as they stand there, for people who look at it: neither is verified. `None` where one of
+/// them is not a JSON object with distinct members.
+///
+/// ```
+/// let [header, claims] = admit_token::peek("eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiI0MiJ9.signature");
+/// assert_eq!(header.map(|header| header["alg"].clone()), Some("EdDSA".into()));
+/// assert_eq!(claims.map(|claims| claims["sub"].clone()), Some("42".into()));
+/// assert_eq!(admit_token::peek("not a token"), [None, None]);
+/// ```
+#[must_use]
+pub fn peek(jws: &str) -> [Option<Map<String, Value>>; 2] {
+    let mut segments = jws.split('.');
+    std::array::from_fn(|_| unique_members(&Base64UrlUnpadded::decode_vec(segments.next()?).ok()?).ok())
+}
+
 /// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
 /// kind of token signed by the same key is accepted. No claim is required.
 ///

@@ -65,6 +65,7 @@ mod principal;
 mod raw_issuer;
 mod redirect;
 mod rejected;
+mod rule;
 mod unique;
 mod verify;
 
@@ -77,11 +78,12 @@ pub use error::{
     BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,
 };
 pub use fetched::SentFetch;
-pub use jws::verify_jws;
+pub use jws::{peek, verify_jws};
 pub use keys::{KeySet, KeySetError};
 pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
 #[cfg(feature = "native")]
 pub use native::NativeVerifier;
 pub use principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken};
 pub use redirect::redirected;
+pub use rule::Rule;
 pub use verify::{KeysFetched, TokenVerifier};

@@ -66,7 +66,8 @@ impl Class {
             | Kind::Publish
             | Kind::Playback
             | Kind::Checks
-            | Kind::Authzen => Self::Document,
+            | Kind::Authzen
+            | Kind::Support => Self::Document,
             Kind::Feed => Self::Feed,
             Kind::SignIn { .. } | Kind::SignInPage => match attempt {
                 Some(attempt) if attempt.grant.has_password() => Self::Password,

@@ -185,7 +185,7 @@ impl Engine {
                 Ok(Delivery::Reply(tokens::answer(shared, connection, route, incoming, now)?))
             }
             Kind::Read => Ok(Delivery::Reply(self.read(request, now)?)),
-            Kind::Publish | Kind::Playback | Kind::Checks | Kind::Authzen => {
+            Kind::Publish | Kind::Playback | Kind::Checks | Kind::Authzen | Kind::Support => {
                 Err(ApiError::RouteNotFound.into())
             }
             Kind::Write(action) => {

@@ -2,9 +2,27 @@
 //! the version that is current then, and goes on after the same record, so that a publisher who publishes every second
 //! ends no search.
 
+use crate::snapshot::key::EntryKey;
+
 /// The record after which a page begins: the parts of a key, or of a place in a customer's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub u64, pub u64);
+
+impl Cursor {
+    /// The place after the record with this key.
+    #[must_use]
+    pub const fn of(EntryKey(key): EntryKey) -> Self {
+        let key = u128::from_be_bytes(key);
+        Self((key >> 64) as u64, key as u64)
+    }
+
+    /// The key of the record before this place.
+    #[must_use]
+    pub fn key(self) -> EntryKey {
+        let Self(high, low) = self;
+        EntryKey(((u128::from(high) << 64) | u128::from(low)).to_be_bytes())
+    }
+}
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +64,7 @@ mod tests {
         fn tokens_are_read_as_they_are_written(question: u64, limit in 0_usize..1000, cursor: (u64, u64)) {
             let token = PageToken { question, limit, cursor: Cursor(cursor.0, cursor.1) };
             prop_assert_eq!(PageToken::parse(&token.text()), Some(token));
+            prop_assert_eq!(Cursor::of(token.cursor.key()), token.cursor);
         }
 
         #[test]

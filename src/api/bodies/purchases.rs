@@ -93,7 +93,7 @@ fn push_entry(
     let fee = fee.map(|fee| object(&fee)).unwrap_or_default();
     let text = |place: &str| fee.pointer(place).and_then(Value::as_str).unwrap_or_default();
     let (description, kind) = (text("/description"), text("/access_type/name"));
-    let title = item.and_then(|item| title(item.details)).unwrap_or_default();
+    let title = item.and_then(ItemRecord::title).unwrap_or_default();
     let entry = json(&Entry {
         consumer_email: "",
         parent_resource_id: "",
@@ -127,11 +127,4 @@ fn push_entry(
 /// A fee's rendered members as an object.
 fn object(fee: &FeeRecord<'_>) -> Value {
     serde_json::from_str(&["{", fee.details].concat()).unwrap_or_default()
-}
-
-/// The title in an item's rendered members. Only numbers and a UUID come before it, and the rest, which may be long, is
-/// not parsed.
-fn title(details: &str) -> Option<String> {
-    let (_, rest) = details.split_once(r#""title":"#)?;
-    serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
 }

@@ -35,6 +35,9 @@ pub enum Auth {
     /// A token of an issuer with the capability `view`, for questions about its owner, or `check`, for questions about
     /// any customer.
     Asker,
+    /// A token of an issuer with the capability `explain` beside `view`, for what is about its owner, or `check`, for what
+    /// is about any customer.
+    Explainer,
     /// A token with the role `merchant`, of an issuer with the capability `write`.
     Merchant,
     /// A token with one of these scopes, of an issuer with the capability `publish`.
@@ -67,6 +70,8 @@ pub enum Kind {
     Playback,
     /// Decides in the form of AuthZEN, or describes where that is done. At the edge only.
     Authzen,
+    /// Shows support staff a customer or a token. At the edge only.
+    Support,
     /// Says whether the service works.
     Health,
     /// Changes what the origin knows.
@@ -171,7 +176,7 @@ impl Auth {
         match self {
             Self::Scopes(scopes) => scopes,
             Self::Feed => &[Scope::FeedRead],
-            Self::None | Self::Viewer | Self::Asker | Self::Merchant => &[],
+            Self::None | Self::Viewer | Self::Asker | Self::Explainer | Self::Merchant => &[],
         }
     }
 }
@@ -183,7 +188,7 @@ impl Kind {
         match self {
             Self::Read | Self::Health => true,
             Self::Write(_) | Self::SignIn { .. } => !matches!(server, Server::LoneEdge),
-            Self::Publish | Self::Playback | Self::Checks | Self::Authzen => {
+            Self::Publish | Self::Playback | Self::Checks | Self::Authzen | Self::Support => {
                 !matches!(server, Server::Origin)
             }
             Self::SignInPage | Self::Discovery | Self::Feed => matches!(server, Server::Origin),

@@ -23,6 +23,9 @@ pub enum Route<'a> {
     MediaToken,
     Authzen(Api),
     AuthzenConfiguration,
+    Customers,
+    Customer(&'a str),
+    TokenInspection,
     License,
     UsedTrial(Id<'a>),
     Purchases,
@@ -130,6 +133,9 @@ impl<'a> Route<'a> {
             | ("v2", Some("items"), Some(merchant), Some(id), None) => {
                 Self::MerchantItem(uuid(merchant)?, Id(id))
             }
+            ("customers", None, None, None, None) => Self::Customers,
+            ("customers", Some(who), None, None, None) => Self::Customer(who),
+            ("tokens", Some("inspect"), None, None, None) => Self::TokenInspection,
             ("license" | "licenses", None, None, None, None)
             | ("v1", Some("licenses" | "subscriptions"), None, None, None) => Self::License,
             ("v3", Some("sites"), Some(site), Some("entitlements"), None) => Self::Entitlements(site),
@@ -173,6 +179,9 @@ impl<'a> Route<'a> {
             Self::Authzen(Api::Evaluations) => &table::EVALUATIONS,
             Self::Authzen(Api::ResourceSearch) => &table::RESOURCE_SEARCH,
             Self::AuthzenConfiguration => &table::AUTHZEN_CONFIGURATION,
+            Self::Customers => &table::CUSTOMERS,
+            Self::Customer(_) => &table::CUSTOMER,
+            Self::TokenInspection => &table::TOKEN_INSPECTION,
             Self::License => &table::LICENSE,
             Self::UsedTrial(_) => &table::USED_TRIAL,
             Self::Purchases => &table::PURCHASES,

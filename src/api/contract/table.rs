@@ -32,6 +32,10 @@ const fn authzen(methods: Methods, auth: Auth, input: Input) -> Operation {
     Operation { methods, auth, input, kind: Kind::Authzen }
 }
 
+const fn support(methods: Methods, input: Input) -> Operation {
+    Operation { methods, auth: Auth::Explainer, input, kind: Kind::Support }
+}
+
 const fn sign_in(may_refresh: bool) -> Operation {
     let kind = Kind::SignIn { may_refresh };
     Operation { methods: Methods::POST, auth: Auth::None, input: Input::Fields, kind }
@@ -109,6 +113,15 @@ endpoints! {
     ];
     AUTHZEN_CONFIGURATION: "/.well-known/authzen-configuration" => [
         authzen(Methods::READ, Auth::None, Input::None) => "Says where the AuthZEN endpoints are",
+    ];
+    CUSTOMERS: "/customers" => [
+        support(Methods::READ, Input::None) => "Finds customers by `number` or `uuid`, page by page",
+    ];
+    CUSTOMER: "/customers/{who}" => [
+        support(Methods::READ, Input::None) => "Shows a customer and what they hold, page by page",
+    ];
+    TOKEN_INSPECTION: "/tokens/inspect" => [
+        support(Methods::POST, Input::Json) => "Shows a token's claims, and each rule that it passes or fails",
     ];
     LICENSE: "/license" | "/licenses" | "/v1/licenses" | "/v1/subscriptions" => [
         read(Auth::Viewer) => "Lists the viewer's licences",

@@ -49,6 +49,11 @@ errors! {
     OTHER_SEQ "seq" "The head has another seq than its key"
     NOT_A_LEASE "body" "The body is not a lease"
     LEASE_END "until" "A lease must end within 600 s from now, by the clock of this service"
+    INVALID_WHO "who" "The customer must be me, a UUID, a key of 32 hexadecimal digits, or namespace:subject, percent-encoded"
+    SHARED_UUID "who" "The customer must be namespace:subject, because customers of several namespaces have this UUID"
+    INVALID_AT "at" "The at must be unix seconds or a time such as 2030-01-03T00:00:00Z"
+    INVALID_NUMBER "number" "The number must be an integer, or in its place the uuid a UUID"
+    INVALID_PAGE_TOKEN "page_token" "The page_token must be one that this route has answered to the same question"
     INVALID_PREFIX "prefix" "The prefix must be shard/, page/, index/, delta/, directory/ or version/, with or without digits after it"
     INVALID_CURSOR "cursor" "The cursor must be one that this route has answered"
 }
@@ -71,5 +76,6 @@ errors! {
     INVALID_EVALUATIONS "evaluations" "The evaluations must be an array of at most 200 objects"
     INVALID_OPTIONS "options" "The options must be an object; evaluations_semantic in it is execute_all, deny_on_first_deny or permit_on_first_permit"
     INVALID_PAGE_OBJECT "page" "The page must be an object; limit in it is a non-negative integer, and token one that this route has answered"
+    INVALID_TOKEN_TEXT "token" "The token must be a string"
     OTHER_QUESTION "page" "The token of the page belongs to another question or limit: begin again without a token"
 }

@@ -25,6 +25,8 @@ pub enum ApiError {
     FeeNotFound,
     /// 404: no app of the snapshot is meant by the site.
     SiteNotFound,
+    /// 404: a customer without a record, or of a merchant that the token's issuer does not speak for.
+    CustomerNotFound,
     /// 404: unknown path.
     RouteNotFound,
     /// 404: a granted item for which nothing can be signed: no signer is configured, or the item names no media.
@@ -101,7 +103,7 @@ impl FieldError {
 }
 
 every_variant!(
-    ApiError: BadRequest(FieldError::EXAMPLE), InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, SiteNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
+    ApiError: BadRequest(FieldError::EXAMPLE), InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, SiteNotFound, CustomerNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
     MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
     ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
     TooManyRequests, UpstreamUnreachable { retry_after_secs: 0 }, UpstreamRefused { retry_after_secs: 0 },
@@ -182,6 +184,7 @@ impl ApiError {
             Self::ItemNotFound
             | Self::FeeNotFound
             | Self::SiteNotFound
+            | Self::CustomerNotFound
             | Self::RouteNotFound
             | Self::NothingToPlay
             | Self::ObjectNotFound => 404,
@@ -210,6 +213,7 @@ impl ApiError {
             Self::ItemNotFound => "Item not found",
             Self::FeeNotFound => "Access fee not found",
             Self::SiteNotFound => "Site not found",
+            Self::CustomerNotFound => "Customer not found",
             Self::RouteNotFound => "Route not found",
             Self::NothingToPlay => "Nothing to play",
             Self::ObjectNotFound => "Object not found",

@@ -14,10 +14,12 @@ use crate::{
     api::{
         authzen::{AskedTime, Evaluation, Unknown, Verdict},
         error::ApiError,
+        json::{Object, array},
     },
     app::{
+        ServiceReason,
         batch::Rulings,
-        read::{Ruling, Terms},
+        read::{Ruling, Seen, Terms},
         unavailable,
     },
     entitlement::{Considered, Reason},
@@ -29,7 +31,7 @@ use crate::{
 const NOT_ITS_OWN: &str = "Invalid privileges: the token may ask about its own customer only";
 
 /// The party that asks.
-pub(super) struct Caller<'a> {
+pub(in crate::app) struct Caller<'a> {
     pub token: &'a Rc<VerifiedToken>,
     pub issuers: &'a [IssuerConfig],
 }
@@ -118,7 +120,7 @@ fn subject_of<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
 }
 
 /// What a caller sees of an answer.
-pub(super) struct Shown {
+pub(in crate::app) struct Shown {
     explains: bool,
     /// Whether the issuer speaks for some merchants only.
     is_bound: bool,
@@ -137,14 +139,17 @@ impl Shown {
             ruling => ruling.code(),
         };
         let seen = rulings.considered.get(position).filter(|_| self.explains);
-        let is_upstream = matches!(ruling, Ruling::GrantedUpstream(_));
+        let upstream_end = match ruling {
+            Ruling::GrantedUpstream(ends_at) => Some(*ends_at),
+            _ => None,
+        };
         Verdict::Decided {
             decision: ruling.status() == 200,
             reason,
             expires_at: ruling.shown_end(),
             // It is not known which version of the origin's has granted.
-            seq: (!is_upstream).then_some(rulings.seq),
-            explained: seen.map_or_else(String::new, |seen| explained(rulings.as_of, seen)),
+            seq: upstream_end.is_none().then_some(rulings.seq),
+            explained: seen.map_or_else(String::new, |seen| explained(rulings.as_of, seen, upstream_end)),
         }
     }
 }
@@ -154,42 +159,33 @@ fn unknown(unknown: Unknown) -> Verdict {
     Verdict::Decided { decision, reason, expires_at, seq, explained: String::new() }
 }
 
-/// The age of the snapshot, and the grants that were looked at, as members of a context.
-fn explained(as_of: UnixSecs, seen: &[Considered]) -> String {
-    let mut out = String::new();
-    number(&mut out, "as_of", Some(as_of));
-    out.push_str(r#","considered":["#);
-    for (position, Considered { grant, license_id, obstacle }) in seen.iter().enumerate() {
-        out.push_str(if position > 0 { r#",{"source":""# } else { r#"{"source":""# });
-        out.push_str(grant.reason.code());
-        out.push('"');
-        text(&mut out, "obstacle", obstacle.map(Reason::code));
-        number(&mut out, "access_id", Some(grant.access_id).filter(|id| *id != 0));
-        let mut uuid = Uuid::encode_buffer();
-        let license_id = license_id.map(|id| &*Uuid::from_u128(id).hyphenated().encode_lower(&mut uuid));
-        text(&mut out, "license_id", license_id);
-        number(&mut out, "created_at", Some(grant.created_at));
-        number(&mut out, "starts_at", grant.starts_at);
-        number(&mut out, "expires_at", Some(grant.shown_end()));
-        out.push('}');
+/// The age of the snapshot, and the grants that were looked at, as members of a context. The upstream's grant, if it
+/// decided, ends at `granted_upstream`.
+fn explained(as_of: UnixSecs, seen: &[Seen], granted_upstream: Option<UnixSecs>) -> String {
+    let mut grants: Vec<_> = seen.iter().map(seen_grant).collect();
+    if let Some(ends_at) = granted_upstream {
+        let name = ServiceReason::Upstream.code();
+        let mut grant = Object::default();
+        grant.text("source", Some(name)).text("found_in", Some(name));
+        for unknown in ["obstacle", "access_id", "license_id", "created_at", "starts_at"] {
+            grant.raw(unknown, "null");
+        }
+        grants.push(grant.number("expires_at", Some(ends_at)).end());
     }
-    out.push(']');
-    out
+    let mut members = Object::default();
+    members.number("as_of", Some(as_of)).raw("considered", &array(&grants));
+    members.members()
 }
 
-/// A further member that is a text without characters that JSON escapes, or null.
-fn text(out: &mut String, name: &str, text: Option<&str>) {
-    let quote = if text.is_some() { "\"" } else { "" };
-    for part in [",\"", name, "\":", quote, text.unwrap_or("null"), quote] {
-        out.push_str(part);
-    }
-}
-
-/// A further member that is a number or null.
-fn number(out: &mut String, name: &str, number: Option<i64>) {
-    let mut buffer = itoa::Buffer::new();
-    let number = number.map_or("null", |number| buffer.format(number));
-    for part in [",\"", name, "\":", number] {
-        out.push_str(part);
-    }
+fn seen_grant((considered, found_in): &Seen) -> String {
+    let Considered { grant, license_id, obstacle } = considered;
+    let mut uuid = Uuid::encode_buffer();
+    let license_id = license_id.map(|id| &*Uuid::from_u128(id).hyphenated().encode_lower(&mut uuid));
+    let mut object = Object::default();
+    object.text("source", Some(grant.reason.code())).text("found_in", Some(found_in.name()));
+    object.text("obstacle", obstacle.map(Reason::code));
+    object.number("access_id", Some(grant.access_id).filter(|id| *id != 0)).text("license_id", license_id);
+    object.number("created_at", Some(grant.created_at)).number("starts_at", grant.starts_at);
+    object.number("expires_at", Some(grant.shown_end()));
+    object.end()
 }

@@ -16,9 +16,9 @@ use super::{
     batch::{Checks, Confirmed, Rulings},
     body,
     missing::{Missing, Patience},
-    plan::{AuthzenPlan, Plan},
+    plan::{AuthzenPlan, Plan, SupportPlan},
     read::{Read, Terms},
-    unavailable,
+    support, unavailable,
     upstream::Exchange,
 };
 use crate::{
@@ -30,7 +30,8 @@ use crate::{
     limits::AUTHZEN_MAX_BYTES,
     ports::Platform,
 };
-use caller::{Caller, Shown};
+pub(super) use caller::Caller;
+use caller::Shown;
 
 /// Questions about one customer at one moment.
 struct Group<'a> {
@@ -211,7 +212,7 @@ fn one(verdict: Verdict) -> Reply {
 }
 
 impl Plan {
-    /// Reads the body of a question in the form of AuthZEN. Other plans read theirs themselves.
+    /// Reads the body of a question that is read once its token has been verified. Other plans read theirs themselves.
     ///
     /// # Errors
     /// With the answer to a body that is too long, incomplete or malformed.
@@ -220,7 +221,13 @@ impl Plan {
         request: &Request<'_>,
         content: &mut impl RequestBody,
     ) -> Result<(), Reply> {
-        let Self::Authzen(AuthzenPlan { api, asked }) = self else { return Err(ApiError::Internal.into()) };
+        let (api, asked) = match self {
+            Self::Authzen(AuthzenPlan { api, asked }) => (api, asked),
+            Self::Support(SupportPlan::Token(presented)) => {
+                return support::read_body(presented, request, content).await;
+            }
+            _ => return Err(ApiError::Internal.into()),
+        };
         authzen::check_headers(request.passed("content-type"), request.passed("content-encoding"))?;
         let bytes = body::read(content, AUTHZEN_MAX_BYTES).await?;
         // It is read once: the plan keeps it for every further attempt.

@@ -11,7 +11,7 @@ use crate::{
         item::ItemRecord,
         object::{FormatError, ObjectName},
         time::UnixSecs,
-        version::{Found, Version},
+        version::{Found, Source, Version},
     },
     token::Principal,
 };
@@ -76,12 +76,15 @@ pub(in crate::app) struct Terms {
     pub merchant: Option<i64>,
 }
 
+/// A grant that was looked at, and where it was found.
+pub(in crate::app) type Seen = (Considered, Source);
+
 /// What one version answers to several questions.
 pub(in crate::app) struct Pass {
     /// One for each item, in the order of the questions.
     pub rulings: Vec<Ruling>,
     /// The grants that were looked at for each, if they are wanted.
-    pub considered: Vec<Vec<Considered>>,
+    pub considered: Vec<Vec<Seen>>,
     /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
     pub missing: Vec<ObjectName>,
     /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
@@ -129,13 +132,15 @@ impl Pass {
             Found::Absent => None,
             Found::Load(_) => return Ok(()),
         };
+        let found_in = customer.as_ref().map(|record| version.source(record));
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose()?;
         let is_known =
             |customer: &&CustomerRecord<'_>| !terms.is_service || principal.may_act_for(customer.merchant_id);
         let customer = customer.as_ref().filter(is_known);
         for (ruling, item) in self.rulings.iter_mut().zip(items) {
             let mut seen = terms.explains.then(Vec::new);
-            match ruling_on(version, principal, customer, item, (terms.merchant, now), seen.as_mut()) {
+            let seeing = seen.as_mut().map(|seen| (seen, found_in));
+            match ruling_on(version, principal, customer, item, (terms.merchant, now), seeing) {
                 Ok(decided) => *ruling = decided,
                 Err(error) => self.corrupt = Some(error),
             }
@@ -145,14 +150,15 @@ impl Pass {
     }
 }
 
-/// `merchant` is that of [`Terms`].
+/// `merchant` is that of [`Terms`]. `seeing` takes the grants that are looked at, and is told where the customer's record
+/// was found.
 fn ruling_on(
     version: &Version,
     principal: &Principal,
     customer: Option<&CustomerRecord<'_>>,
     item: &Result<Found, FormatError>,
     (merchant, now): (Option<i64>, UnixSecs),
-    seen: Option<&mut Vec<Considered>>,
+    seeing: Option<(&mut Vec<Seen>, Option<Source>)>,
 ) -> Result<Ruling, FormatError> {
     let record = match item {
         Ok(Found::Record(record)) => record,
@@ -162,12 +168,13 @@ fn ruling_on(
     };
     let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
-    let decision = match seen {
+    let decision = match seeing {
         _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
         None => decide(&question)?.decision,
-        Some(seen) => {
+        Some((seen, customer_in)) => {
             let (decision, considered) = explain(&question)?;
-            *seen = considered;
+            let item_in = version.source(record);
+            seen.extend(considered.into_iter().map(|one| (one, one.found_in(customer_in, item_in))));
             decision
         }
     };

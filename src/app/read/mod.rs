@@ -2,12 +2,14 @@
 
 mod answers;
 mod batch;
+mod customers;
 mod holdings;
 mod known;
 mod search;
 
 pub(super) use self::{
-    batch::{Ruling, Terms, decide_each},
+    batch::{Ruling, Seen, Terms, decide_each},
+    customers::{CustomerRead, CustomersRead, NamedCustomer},
     holdings::PurchasePage,
     known::InMemory,
 };
@@ -97,6 +99,10 @@ pub(super) enum Read {
         terms: Terms,
         search: Search,
     },
+    /// Who is a customer, and what do they hold?
+    Customer(CustomerRead),
+    /// Which customers have a number or a UUID?
+    Customers(CustomersRead),
     /// How is the service? `is_detailed` is whether a token lets the client see more than whether it works.
     Health {
         is_detailed: bool,
@@ -312,6 +318,8 @@ impl Read {
             | Self::Entitlements { token: Some(token) } => Some(token),
             Self::Entitlements { token: None }
             | Self::Search { .. }
+            | Self::Customer(_)
+            | Self::Customers(_)
             | Self::Health { .. }
             | Self::Public(_) => None,
         }
@@ -349,7 +357,7 @@ impl Read {
     pub const fn is_of_the_snapshot(&self) -> bool {
         match self {
             // The upstream has no such route.
-            Self::Health { .. } | Self::Search { .. } => false,
+            Self::Health { .. } | Self::Search { .. } | Self::Customer(_) | Self::Customers(_) => false,
             Self::Playback { item_id, .. } => item_id.get().is_some(),
             Self::Access { .. }
             | Self::License { .. }
@@ -412,6 +420,8 @@ impl Read {
             Self::Search { principal, terms, search } => {
                 search::answer(look_ups, principal, *terms, search, now)
             }
+            Self::Customer(read) => customers::customer(look_ups, read, now),
+            Self::Customers(read) => customers::find(look_ups, read),
             Self::Health { is_detailed } => {
                 let Source { version, condition, .. } = source;
                 Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))

@@ -19,7 +19,6 @@ use crate::{
         customer::CustomerRecord,
         index::Tree,
         item::ItemRecord,
-        key::EntryKey,
         object::FormatError,
         schema::{ClientMode, SubscriptionStatus},
         time::UnixSecs,
@@ -172,13 +171,12 @@ impl Searched<'_> {
 
     /// All items, in the order of their keys. The cursor is the key of the last one.
     fn whole(&self, look_ups: &mut LookUps<'_>, cursor: Option<Cursor>) -> Result<Page, ReadError> {
-        let after = cursor.map(|Cursor(high, low)| (u128::from(high) << 64) | u128::from(low));
         let mut page = Page { item_ids: Vec::new(), next: None };
         if self.limit == 0 {
             page.next = Some(cursor.unwrap_or_default());
             return Ok(page);
         }
-        let after = after.map(|key| EntryKey(key.to_be_bytes()));
+        let after = cursor.map(Cursor::key);
         let walked = look_ups.version.walk(Tree::Items, after, AUTHZEN_PAGE_SHARDS, look_ups.objects)?;
         let (records, mut last) = match walked {
             Walked::Load(names) => return Err(ReadError::Missing(names)),
@@ -196,19 +194,19 @@ impl Searched<'_> {
                 last = Some(key);
             }
         }
-        page.next = last.map(|EntryKey(key)| {
-            let key = u128::from_be_bytes(key);
-            Cursor((key >> 64) as u64, key as u64)
-        });
+        page.next = last.map(Cursor::of);
         Ok(page)
     }
 }
 
-/// Stands for a question: two pages belong together if it is the same. FNV-1a; a collision mixes two searches of one
-/// client.
+/// Stands for a question: two pages belong together if it is the same.
 fn question_hash(principal: &Principal, terms: Terms, include_free: bool, is_whole: bool) -> u64 {
     let at = terms.at.unwrap_or(UnixSecs::MIN).to_be_bytes();
     let flags = [u8::from(include_free), u8::from(is_whole)];
-    let bytes = principal.customer_key.0.into_iter().chain(at).chain(flags);
+    hash(principal.customer_key.0.into_iter().chain(at).chain(flags))
+}
+
+/// FNV-1a. A collision mixes two searches of one client.
+pub(super) fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -30,8 +30,7 @@ use crate::{
     ports::{Entropy, Log, SignatureVerifier},
     snapshot::{denylist::Denylist, time::UnixSecs},
     token::{
-        IssuerConfig, KeysFetched, Rejection, TokenError, TokenVerifier, Undecided, VerifiedToken,
-        VerifyError,
+        IssuerConfig, KeysFetched, Rejection, Rule, TokenVerifier, Undecided, VerifiedToken, VerifyError,
     },
 };
 
@@ -65,8 +64,8 @@ pub enum Unverified<V: SignatureVerifier> {
 pub struct Refusal {
     /// The answer. It is not complete: see [`Completion`](super::Completion).
     pub reply: Reply,
-    /// Whether the denylist has it, so that a newer head may have lifted that.
-    pub is_revoked: bool,
+    /// The rule that the token breaks, or that cannot be checked now. A newer head may have lifted a revocation.
+    pub rule: Rule,
 }
 
 impl<V: SignatureVerifier> Tokens<V> {
@@ -119,28 +118,24 @@ impl<V: SignatureVerifier> Tokens<V> {
     fn unverified(&self, error: VerifyError) -> Unverified<V> {
         // A fetch may have been reserved.
         self.change(|_| ());
-        let (error, reason, is_revoked, detail) = match error {
+        let rule = error.rule().unwrap_or(Rule::Key);
+        let (error, reason, detail) = match error {
             VerifyError::NeedKeys(issuer) => {
                 return Unverified::NeedKeys(KeyTicket::new(self.clone(), issuer));
             }
             VerifyError::KeysUnavailable { is_being_fetched: true, .. } => return Unverified::Busy,
             VerifyError::Rejected(Rejection { error, detail }) => {
-                (ApiError::InvalidToken, error.code(), error == TokenError::Revoked, detail)
+                (ApiError::InvalidToken, error.code(), detail)
             }
             VerifyError::KeysUnavailable { retry_after_secs, issuer, .. } => {
                 let detail = format!("ISSUERS[{issuer}].keys: the last fetch failed");
-                (
-                    ApiError::Unavailable { retry_after_secs },
-                    ServiceReason::KeysUnavailable.code(),
-                    false,
-                    detail,
-                )
+                (ApiError::Unavailable { retry_after_secs }, ServiceReason::KeysUnavailable.code(), detail)
             }
             VerifyError::Undecided(Undecided { cause, retry_after_secs, detail }) => {
-                (ApiError::Unavailable { retry_after_secs }, cause.code(), false, detail)
+                (ApiError::Unavailable { retry_after_secs }, cause.code(), detail)
             }
         };
-        Unverified::Refused(Refusal { reply: Reply::error(error, reason).with_detail(detail), is_revoked })
+        Unverified::Refused(Refusal { reply: Reply::error(error, reason).with_detail(detail), rule })
     }
 
     /// Refuses the tokens on this denylist from now on.

@@ -11,7 +11,7 @@ use crate::{
     oracle::Oracle,
     publishing, repeated, routes,
     subject::Subject as _,
-    tokens,
+    support, tokens,
     wire::Wire,
     workerd::{DevServer, Workerd},
 };
@@ -43,6 +43,14 @@ fn questions_in_the_form_of_authzen() {
     let worker = Workerd::start(&authzen::variables(&[]));
     let published = catalogue::publish(&worker, 1);
     println!("{} requests", authzen::run(&worker, &published));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn questions_of_support_staff() {
+    let worker = Workerd::start(&support::variables());
+    let published = support::publish(&worker);
+    println!("{} requests", support::run(&worker, &published));
 }
 
 #[test]

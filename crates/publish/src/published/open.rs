@@ -11,8 +11,7 @@ use admit_snapshot::{
     index::Tree,
     key::EntryKey,
     object::{ObjectKind, ObjectName},
-    table::Entry,
-    version::{Found, ObjectCache, Record, Version},
+    version::{Found, ObjectCache, Record, Source, Version},
 };
 use anyhow::{Context, Result};
 
@@ -33,7 +32,7 @@ use crate::{
 /// let store = Store::open("dir:store", &Credentials::default())?;
 /// let mut published = Published::open(&store, None)?;
 /// if let Some(known) = published.item(33)? {
-///     println!("item 33 is in a {}", known.found_in);
+///     println!("item 33 is in a {}", known.found_in.name());
 /// }
 /// # Ok::<(), anyhow::Error>(())
 /// ```
@@ -53,8 +52,8 @@ pub struct Published {
 pub struct FoundRecord {
     /// The record.
     pub record: Record,
-    /// `delta` or `shard`.
-    pub found_in: &'static str,
+    /// Whether it is in the delta or in a shard.
+    pub found_in: Source,
 }
 
 impl Published {
@@ -175,17 +174,11 @@ impl Published {
     }
 
     fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<FoundRecord>> {
-        let in_delta = match &self.version.delta {
-            Some(delta) => delta::look_up(delta, tree, key)? != Entry::Unknown,
-            None => false,
-        };
         loop {
             match self.version.look_up(tree, key, &mut self.objects)? {
                 Found::Record(record) => {
-                    return Ok(Some(FoundRecord {
-                        record,
-                        found_in: if in_delta { "delta" } else { "shard" },
-                    }));
+                    let found_in = self.version.source(&record);
+                    return Ok(Some(FoundRecord { record, found_in }));
                 }
                 Found::Absent => return Ok(None),
                 Found::Load(name) => {
