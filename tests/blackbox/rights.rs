@@ -48,7 +48,13 @@ fn all() -> Vec<Issuer> {
         (may, has(&ASKED_FOR.len()))
     });
     let others = ["feed", "check", "explain"].map(|capability| (vec![capability], false));
-    let named = sets.chain(others).enumerate();
+    // To explain, an issuer needs another capability beside it, which says about whom.
+    let explainers = [
+        (vec!["check", "explain"], false),
+        (vec!["check", "explain"], true),
+        (vec!["view", "explain"], false),
+    ];
+    let named = sets.chain(others).chain(explainers).enumerate();
     named
         .map(|(number, (may, is_bound))| Issuer {
             name: format!("https://issuer-{number}.example"),
@@ -99,7 +105,14 @@ impl Run<'_> {
             assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{at}");
         }
         if status == 403 && wire.method != "HEAD" {
-            assert_eq!(answer.json(), error_body(403, "Invalid privileges", None), "{at}");
+            let message = answer.json()["message"].as_str().unwrap().to_owned();
+            // Support staff learn about whom their token may ask.
+            let (words, _) = message.split_once(": the token may ask").unwrap_or((&message, ""));
+            assert_eq!(
+                (words, answer.json()),
+                ("Invalid privileges", error_body(403, &message, None)),
+                "{at}"
+            );
         }
     }
 }
@@ -208,6 +221,24 @@ fn reads(run: &mut Run<'_>, issuer: &Issuer, at: &str) {
         checked("/license", 200);
         // Without the right to ask, the number is not looked at.
         checked("/items/x/access", 422);
+        let may_explain = issuer.may("explain") && (issuer.may("view") || issuer.may("check"));
+        let own = if access == 200 { 200 } else { 404 };
+        let mut looked = |path: &str, may: bool, status: u16| {
+            run.expect(&Wire::get(path), &token, if may { status } else { 403 }, at);
+        };
+        looked("/customers/me", may_explain, own);
+        looked("/customers/me?at=x", may_explain, 422);
+        if access == 200 {
+            looked(
+                "/customers/vendor:687701d2-7eef-4ae9-a1be-cd432fc3af69",
+                may_explain && issuer.may("check"),
+                200,
+            );
+        }
+        looked("/customers?number=88002", may_explain && issuer.may("check"), 200);
+        let inspect = Wire::post("/tokens/inspect", br#"{"token": "x"}"#.to_vec())
+            .header("Content-Type", "application/json");
+        run.expect(&inspect, &token, if may_explain { 200 } else { 403 }, at);
         for path in ["/items/5101", "/items/5001/access-fees", "/items/packages/5001/items", "/healthz"] {
             run.expect(&Wire::get(path), &token, 200, at);
         }

@@ -37,9 +37,9 @@ const CHANGING: [&str; 10] = [
     "bytes_in_memory",
 ];
 
-fn sign_token(payload: &Value) -> String {
+fn sign_token(kid: &Value, payload: &Value) -> String {
     let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
-    let header = json!({ "alg": "HS256", "typ": "JWT" }).to_string();
+    let header = json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }).to_string();
     let input = format!("{}.{}", encode(header.as_bytes()), encode(payload.to_string().as_bytes()));
     let mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(&input);
     format!("{input}.{}", encode(&mac.finalize().into_bytes()))
@@ -110,23 +110,32 @@ fn service() -> App<MemoryPlatform> {
 /// What a persona sends as `Authorization`.
 fn authorization(name: &str) -> String {
     let mut personas = samples("samples/personas.json");
-    // No viewer: `cargo xtask token` prints this one, too.
+    // No viewers: `cargo xtask token` prints these, too.
     let operator = json!({"sub": "dev-operator", "scope": "snapshot:read"});
     personas.push(json!({"name": "operator", "issuer": "publisher", "claims": operator}));
+    personas.push(json!({"name": "support", "issuer": "support", "claims": {"sub": "dev-support"}}));
     let persona = personas.iter().find(|persona| persona["name"] == name).unwrap();
     let issuers = samples("samples/issuers.json");
     let issuer = issuers.iter().find(|issuer| issuer["name"] == persona["issuer"]).unwrap();
     let mut claims = object(issuer, "claims");
     claims.insert("iss".into(), issuer.pointer("/config/issuer").unwrap().clone());
-    claims.insert("exp".into(), (NOW + 3600).into());
+    let ttl_secs = persona.get("ttl_secs").and_then(Value::as_i64).unwrap_or(3_600).min(3_600);
+    claims.insert("exp".into(), (NOW + ttl_secs).into());
     claims.extend(object(persona, "claims"));
-    format!("Bearer {}", sign_token(&claims.into()))
+    format!("Bearer {}", sign_token(issuer.pointer("/key/kid").unwrap(), &claims.into()))
 }
 
 fn get(app: &App<MemoryPlatform>, target: &str, authorization: &str) -> Reply {
+    send(app, target, authorization, None)
+}
+
+/// GET, or POST with a JSON body.
+fn send(app: &App<MemoryPlatform>, target: &str, authorization: &str, body: Option<&str>) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let passed = [("content-type", "application/json".to_owned())];
     let request = Request {
-        method: "GET",
+        method: if body.is_some() { "POST" } else { "GET" },
+        passed: if body.is_some() { &passed } else { &[] },
         path,
         query,
         authorization,
@@ -134,7 +143,20 @@ fn get(app: &App<MemoryPlatform>, target: &str, authorization: &str) -> Reply {
         country: "US",
         ..Request::default()
     };
-    block_on(app.handle(&request, MemoryBody::default()))
+    block_on(app.handle(&request, MemoryBody::from(body.unwrap_or_default().as_bytes().to_vec())))
+}
+
+/// The body of a command, with the tokens that it names in their place.
+fn body(command: &str) -> Option<String> {
+    let (_, rest) = command.split_once(" -d \"")?;
+    let (body, _) = rest.rsplit_once("\" http")?;
+    let mut body = body.replace("\\\"", "\"");
+    while let Some((before, rest)) = body.split_once(TOKEN) {
+        let (name, after) = rest.split_once(')')?;
+        let token = authorization(name);
+        body = [before, token.strip_prefix("Bearer ")?, after].concat();
+    }
+    Some(body)
 }
 
 /// An example as JSON: `…` becomes a last element or a member.
@@ -198,7 +220,8 @@ fn examples_are_answers_of_the_service() {
         let (command, rest) = rest.split_once("\n```\n").unwrap();
         let (_, target) = command.trim_end_matches('\'').split_once(ADDRESS).unwrap();
         let persona = command.split_once(TOKEN).map(|(_, rest)| rest.split_once(')').unwrap().0);
-        let reply = get(&app, target, &persona.map(authorization).unwrap_or_default());
+        let reply =
+            send(&app, target, &persona.map(authorization).unwrap_or_default(), body(command).as_deref());
         let example = rest.split_once("\n```json\n").unwrap().1.split_once("\n```").unwrap().0;
         let answer = serde_json::from_slice(reply.body.as_bytes()).unwrap();
         assert_shows(&parsed(example), &answer, target);

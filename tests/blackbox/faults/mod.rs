@@ -31,6 +31,7 @@ mod refused_requests;
 mod repeat;
 mod rights;
 mod strangers;
+mod support;
 mod unconfirmed;
 mod verdicts;
 mod written;
