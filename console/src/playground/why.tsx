@@ -67,15 +67,15 @@ function Answer(props: {
         <span class={decision.decision ? "tag good" : "tag bad"}>{decision.decision ? "granted" : "denied"} {when}</span>{" "}
         {reasonInWords(reason)}
       </p>
-      <MomentPicker time={time} onTime={onTime} />
-      <p class="help">
-        Moves the moment of the decision, over the records of now. Country and place do not matter: no decision depends on them.
-      </p>
       {considered === undefined ? (
         <Notice>This token sees the answer only. The grants behind it are for tokens of an issuer with the capability “explain”.</Notice>
       ) : (
         <ConsideredTable considered={considered} now={nowSecs()} />
       )}
+      <MomentPicker time={time} onTime={onTime} />
+      <p class="help">
+        Moves the moment of the decision, over the records of now. Country and place do not matter: no decision depends on them.
+      </p>
       <Facts
         rows={[
           ["Reason", <code>{reason}</code>],
