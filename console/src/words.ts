@@ -73,6 +73,7 @@ const RULES: Record<string, string> = {
   algorithm: "Its algorithm is the key's",
   key: "The issuer has the key that it names",
   signature: "The signature is right",
+  dates: "Its times can be read",
   exp: "It has not expired",
   nbf: "It is valid already",
   aud: "It was issued for this service",

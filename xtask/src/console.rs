@@ -136,6 +136,21 @@ fn results(paths: &Paths) -> PathBuf {
     paths.target.join("console-tests")
 }
 
+/// Copies the pictures of the last run of the tests into `docs/images`.
+pub fn copy_pictures(paths: &Paths) -> Result<()> {
+    let (from, to) = (results(paths).join("pictures"), paths.in_root("docs/images"));
+    let entries = fs::read_dir(&from)
+        .with_context(|| format!("cannot read {}: `cargo xtask test` makes the pictures", from.display()))?;
+    fs::create_dir_all(&to)?;
+    for entry in entries {
+        let picture = entry?.path();
+        let name = picture.file_name().unwrap_or_default();
+        fs::copy(&picture, to.join(name)).with_context(|| format!("cannot copy {}", picture.display()))?;
+        println!("{}", paths.shown(&to.join(name)));
+    }
+    Ok(())
+}
+
 /// A script of an npm package, to be completed.
 fn node_command(paths: &Paths, script: &str) -> Result<Command> {
     let (program, _) = node::runtime(paths)?;
