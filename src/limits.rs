@@ -148,9 +148,18 @@ pub const PLANS_MAX: usize = LICENSES_MAX;
 /// two fifths of [`OBJECT_CACHE_BYTES`].
 pub const CHECKS_MAX_ITEMS: usize = 200;
 
-/// Number of questions to the origin that confirm one answer about several items: a row of a screen. A viewer then asks
-/// the origin no more than a page that checks its first items one by one.
+/// Number of single questions to the origin that confirm one answer about several items, where the origin does not answer
+/// several at once: a row of a screen. A viewer then asks the origin no more than a page that checks its first items one by
+/// one.
 pub const CHECKS_MAX_CONFIRMS: usize = 8;
+
+/// Number of items in one question to the origin that count as one question in every budget: 200 items as 25. A customer
+/// whose budget refills by ten a second then has at most 80 decisions a second made at the origin.
+pub const CONFIRM_ITEMS: usize = CHECKS_MAX_CONFIRMS;
+
+/// How long an origin that does not answer questions about several items is asked single ones, in milliseconds: two
+/// minutes, in which an isolate wastes one request, and after which it notices an origin that has learnt it.
+pub const EVALUATIONS_AGAIN_MS: u64 = 120_000;
 
 /// Number of items on a page of a package if the client sets no limit.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;

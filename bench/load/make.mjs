@@ -7,8 +7,8 @@ import { join } from "node:path";
 const [dir, settings] = process.argv.slice(2);
 // catalogues: their numbers of customers, the largest first. lists: name -> { alg, tokens, customers: how many have tokens,
 // items: asked for with each token, many: in one request, unlike: whether no two URLs are the same, denied and written:
-// shares, order, more: for each of them, the same tokens in NAME.MORE.tsv, asking a signer for playback, a `gate` for the
-// end of an access, or for `many` items at once }.
+// shares, order, more: for each of them, NAME.MORE.tsv: the same tokens, asking a signer for playback, a `gate` for the
+// end of an access, or for `many` items at once; or a `search` by a collector }.
 const { catalogues, lists } = JSON.parse(settings);
 const customers = Math.max(...catalogues);
 const NOW = Math.floor(Date.now() / 1000);
@@ -17,6 +17,11 @@ const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"]
 const [ITEMS, GRANTS, FIRST_ITEM] = [64, 8, 5001];
 // Further items, which nobody holds: with them a page can show 100.
 const UNHELD = 36;
+// A customer who holds this many items of their own, where a list searches them.
+const COLLECTED = Object.values(lists).some(({ more }) => more?.includes("search")) ? 1_000 : 0;
+const FIRST_COLLECTED = 9001;
+// Results of the first page of that search.
+const PAGE = 100;
 const GRANT_ENDS = 500_000;
 // The longest that a signature may be valid. All grants end earlier, so that signatures end with them: the only right
 // answer is known before it is asked for.
@@ -61,6 +66,8 @@ const TYPES = {
   item_type: { id: 44, name: "brightcove_asset", content_type: "ovp", host: "inplayer", description: "OVP asset" },
 };
 const CREATED = 1_700_000_000;
+// How many of the origin's changes the snapshot has.
+const SEQ = 1;
 
 function itemLine(id) {
   const content = JSON.stringify({ video_id: `v${id}` });
@@ -92,6 +99,20 @@ function granted(customer, grant) {
     ip_address: "203.0.113.7", country_code: "XX", created_at: createdAt(customer, grant), expires_at: endsAt(customer, grant),
     item: items[itemOf(customer, grant)],
   });
+}
+
+/** The customer who holds many items, as a line of the publish file. */
+function collector() {
+  const held = Array.from({ length: COLLECTED }, (_, n) => ({ id: 900_000_000 + n, item_id: FIRST_COLLECTED + n, created_at: CREATED, expires_at: EXP + n }));
+  return { type: "customer", namespace: "bench", subject: "collector", id: customers, uuid: uuid(customers), merchant_id: MERCHANT, accesses: held };
+}
+
+/** The request for the first page of what the collector may play, and its answer; a `*` stands for any text. */
+function search() {
+  const type = "item";
+  const asked = { subject: { type: "customer", id: "bench:collector" }, action: { name: "play" }, resource: { type } };
+  const results = Array.from({ length: PAGE }, (_, n) => ({ type, id: String(FIRST_COLLECTED + n) }));
+  return [JSON.stringify(asked), JSON.stringify({ page: { next_token: "*", count: PAGE }, context: { seq: SEQ }, results })];
 }
 
 /** The answer about several items: those of a page that begins at the n-th. */
@@ -174,6 +195,10 @@ function list(name, more, { alg, tokens: count, customers: among = customers, it
   const customerOf = (n) => (n * 7919) % among;
   // Each list's own: what one scenario leaves in memory makes no token of the next one an old one.
   const tokens = Array.from({ length: count }, (_, n) => token(alg, `c${customerOf(n)}`, `${name}-${n}`));
+  if (more === "search") {
+    const [asked, found] = search();
+    return ["POST", "/access/v1/search/resource", token(alg, "collector", name), asked, 200, found].join("\t");
+  }
   // The shop writes, not the viewer: grants are for merchants.
   const shop = token(alg, "shop", "shop", { ctx: ["merchant"] });
   return lines(count * each, (n) => {
@@ -214,9 +239,11 @@ mkdirSync(join(dir, "documents"), { recursive: true });
 const put = (name, text) => writeFileSync(join(dir, name), text);
 
 const heads = [
-  { type: "snapshot", seq: 1 },
+  { type: "snapshot", seq: SEQ },
   { type: "merchant", id: MERCHANT, uuid: MERCHANT_UUID, name: "Fernhollow" },
   ...Object.keys(items).map((id) => itemLine(Number(id))),
+  ...Array.from({ length: COLLECTED }, (_, n) => itemLine(FIRST_COLLECTED + n)),
+  ...(COLLECTED > 0 ? [collector()] : []),
 ].map((line) => `${JSON.stringify(line)}\n`).join("");
 for (const count of catalogues) {
   put(`catalogue-${count}.ndjson`, heads + lines(count, (n) => JSON.stringify({

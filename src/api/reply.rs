@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{error::ApiError, playback::Playable};
-use crate::limits::LIMITED_RETRY_AFTER_SECS;
+use crate::{limits::LIMITED_RETRY_AFTER_SECS, snapshot::time::UnixSecs};
 
 /// The parts of a request that the service reads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,6 +82,9 @@ pub struct Reply {
     pub detail: String,
     /// Whether nothing was changed for certain, although the status is 500 or above.
     pub is_unapplied: bool,
+    /// The first moment, unix seconds, at which the same question to the same state may have another answer. `None`: it is
+    /// not to be given again.
+    pub lasts_until: Option<UnixSecs>,
 }
 
 /// The outcome of a change.
@@ -156,6 +159,7 @@ impl Reply {
             reason: Cow::Borrowed("ok"),
             detail: String::new(),
             is_unapplied: false,
+            lasts_until: None,
         }
     }
 
@@ -197,7 +201,16 @@ impl Reply {
             None => reason,
         };
         let is_unapplied = error.is_unapplied();
-        Self { status, body, caching, headers, reason, detail: String::new(), is_unapplied }
+        Self {
+            status,
+            body,
+            caching,
+            headers,
+            reason,
+            detail: String::new(),
+            is_unapplied,
+            lasts_until: None,
+        }
     }
 
     /// The same reply, with `detail` for the log line.

@@ -1,33 +1,34 @@
 //! Several questions of one viewer at once: which version answers them, and which of its denials the upstream confirms.
+//! `confirm` asks it.
 
-use std::{borrow::Cow, fmt::Write as _, rc::Rc};
+mod confirm;
 
-use futures_util::FutureExt as _;
+use std::{borrow::Cow, rc::Rc};
+
 use uuid::Uuid;
 
 use super::{
     Event, ServiceReason,
     answer::Attempt,
-    asker::asker,
-    library::{HeadState, all},
+    library::HeadState,
     missing::{Missing, Patience},
     read::{LookUps, Ruling, Seen, Terms, decide_each, published_customer},
     unavailable,
-    upstream::{CANNOT_TELL, Exchange, Heard, UpstreamQuestion, Verdict},
+    upstream::Exchange,
 };
 use crate::{
     api::{
         checks,
         error::ApiError,
-        reply::{Caching, Reply, Request},
-        viewer::Network,
+        reply::{Caching, Reply},
     },
     entitlement::Reason,
-    limits::CHECKS_MAX_CONFIRMS,
     ports::Platform,
     snapshot::time::UnixSecs,
     token::{Principal, VerifiedToken},
 };
+
+pub(super) use confirm::{Confirmed, Tally};
 
 /// Checks of several items by the owner of a token, as far as memory answers them.
 pub(super) struct Checks {
@@ -48,6 +49,8 @@ pub(super) struct Rulings {
     pub seq: u64,
     /// Whether it is older than `SNAPSHOT_MAX_AGE_SECS`, so that its grants need the upstream's confirmation.
     pub is_stale: bool,
+    /// The same questions have the same answers before this moment, unix seconds, as far as the snapshot goes.
+    pub until: UnixSecs,
     /// Number and UUID of the customer, if they are published and needed: an access was granted through this edge a
     /// moment ago.
     pub published: Option<(i64, Uuid)>,
@@ -78,6 +81,7 @@ impl<P: Platform> Attempt<'_, P> {
             as_of: 0,
             seq: 0,
             is_stale: false,
+            until: UnixSecs::MIN,
             published: None,
             reason: ServiceReason::NoSnapshot,
             is_restricted: self.request.merchant.is_some(),
@@ -128,9 +132,9 @@ impl<P: Platform> Attempt<'_, P> {
         if self.upstream.has_recent_grants(self.now_ms) {
             rulings.published = published_customer(principal, &version, &mut snapshots.objects.cache);
         }
-        let (each, considered) = (pass.rulings, pass.considered);
+        let (each, considered, until) = (pass.rulings, pass.considered, pass.until);
         let (seq, as_of) = (version.head.origin_seq(), version.head.as_of);
-        Ok(Rulings { each, considered, seq, as_of, ..rulings })
+        Ok(Rulings { each, considered, seq, as_of, until, ..rulings })
     }
 }
 
@@ -187,8 +191,10 @@ impl Checks {
         for ruling in each.iter().filter(|ruling| ruling.status() != 200) {
             denied.count(Cow::Borrowed(ruling.code()));
         }
-        if denied.0.is_empty() {
-            return reply;
+        if denied.is_empty() {
+            let are_of_snapshot = each.iter().all(|ruling| matches!(ruling, Ruling::Granted(_)));
+            let lasts_until = (are_of_snapshot && !self.rulings.is_stale).then_some(self.rulings.until);
+            return Reply { lasts_until, ..reply };
         }
         let mut detail = format!("of {}", each.len());
         denied.write_to(&mut detail, ": ");
@@ -205,137 +211,4 @@ impl Checks {
         unconfirmed.write_to(&mut reply.detail, "; not confirmed: ");
         reply
     }
-
-    /// Asks the upstream about the items that it may know better: by the rules of single checks, with their memory, budgets
-    /// and circuits, and by at most [`CHECKS_MAX_CONFIRMS`] questions at the same time. Denials go first. The snapshot's
-    /// answer stands where nothing is heard.
-    pub async fn confirm<P: Platform>(
-        &mut self,
-        exchange: &Exchange<'_, P>,
-        patience: &Patience,
-    ) -> Confirmed {
-        let Request { authorization, ip_address, min_seq, .. } = *exchange.request;
-        let insists = min_seq > self.rulings.seq;
-        let asker = asker(&self.token, authorization);
-        let mut unconfirmed = Tally::default();
-        let mut questions = Vec::new();
-        for are_granted in [false, true] {
-            for position in 0..self.item_ids.len() {
-                let Some((item_id, ruling)) = self.at(position) else { continue };
-                let is_open = insists || self.rulings.is_open(ruling);
-                if !is_open || (ruling.status() == 200) != are_granted {
-                    continue;
-                }
-                let check = (asker, item_id);
-                let remembered = exchange.remembered(check, patience.since_ms).filter(|_| !insists);
-                if let Some(verdict) = remembered {
-                    self.hear(position, Heard::Verdict(verdict), &mut unconfirmed);
-                } else if questions.len() < CHECKS_MAX_CONFIRMS {
-                    let question = UpstreamQuestion {
-                        check: Some(check),
-                        playback: None,
-                        token: Some(Rc::clone(&self.token)),
-                        query: String::new(),
-                        address: Network::of(ip_address),
-                        published: self.rulings.published,
-                        insists,
-                        // Only its status counts: whether it is a denial that is confirmed.
-                        otherwise: Reply {
-                            status: ruling.status(),
-                            ..Reply::ok(String::new(), Caching::Private)
-                        },
-                    };
-                    questions.push((position, question));
-                } else {
-                    unconfirmed.count(Cow::Borrowed(BEYOND));
-                }
-            }
-        }
-        let asked = questions.iter().map(|(_, question)| {
-            let mut patience = patience.clone();
-            async move {
-                loop {
-                    // After a wait for a request that asks the same, its answer is remembered, or this one asks.
-                    if let Some(heard) = exchange.hear(question, &mut patience).await {
-                        return heard;
-                    }
-                }
-            }
-            .boxed_local()
-        });
-        let heard = all(asked.collect()).await;
-        let mut seqs = Vec::new();
-        for ((position, _), (heard, seq)) in questions.iter().zip(heard) {
-            seqs.extend(seq);
-            self.hear(*position, heard, &mut unconfirmed);
-        }
-        let is_whole = seqs.len() == self.item_ids.len();
-        Confirmed { seq: seqs.into_iter().min().filter(|_| is_whole), unconfirmed }
-    }
-
-    fn at(&self, position: usize) -> Option<(i64, Ruling)> {
-        Some((*self.item_ids.get(position)?, *self.rulings.each.get(position)?))
-    }
-
-    /// The upstream's word on one of the items, as for a single check. `unconfirmed` counts the answers that stay as they
-    /// were, because nothing was heard that counts.
-    fn hear(&mut self, position: usize, heard: Heard, unconfirmed: &mut Tally) {
-        let Some(ruling) = self.rulings.each.get_mut(position) else { return };
-        let reason = match heard {
-            Heard::Verdict(Verdict::Granted(_, ends_at)) => {
-                *ruling = Ruling::GrantedUpstream(ends_at);
-                return;
-            }
-            Heard::Verdict(Verdict::Denied) => {
-                if ruling.status() != 402 {
-                    *ruling = Ruling::Denied(Reason::NoGrant);
-                }
-                return;
-            }
-            Heard::Verdict(Verdict::NoItem) => {
-                if !matches!(ruling.status(), 402 | 404) {
-                    *ruling = Ruling::UnknownItem;
-                }
-                return;
-            }
-            Heard::Verdict(Verdict::CannotTell) => Cow::Borrowed(CANNOT_TELL),
-            // No check is answered like another read.
-            Heard::Read(_) => return,
-            Heard::Nothing(reason) => Cow::Owned(reason),
-        };
-        unconfirmed.count(reason);
-    }
 }
-
-/// What came of asking the upstream about several items.
-pub(super) struct Confirmed {
-    /// How many of the upstream's changes every answer reflects. `None` if the snapshot, or the memory, gave one of them.
-    pub seq: Option<u64>,
-    /// Why answers are not confirmed, and how many are not for each reason.
-    pub unconfirmed: Tally,
-}
-
-/// Words for the log, and how often each came.
-#[derive(Default)]
-pub(super) struct Tally(Vec<(Cow<'static, str>, usize)>);
-
-impl Tally {
-    fn count(&mut self, word: Cow<'static, str>) {
-        match self.0.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, times)) => *times += 1,
-            None => self.0.push((word, 1)),
-        }
-    }
-
-    /// Appends `before` and the list of the words, if there are any.
-    pub fn write_to(&self, text: &mut String, before: &str) {
-        for (position, (word, times)) in self.0.iter().enumerate() {
-            let before = if position == 0 { before } else { ", " };
-            // Writing to a text does not fail.
-            let _ = write!(text, "{before}{times} {word}");
-        }
-    }
-}
-
-/// Why an answer is not confirmed, for the log, if the other items of the question were asked about.
-const BEYOND: &str = "the questions for one answer are used up";

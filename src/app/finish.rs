@@ -185,6 +185,7 @@ pub(super) fn preflight(request: &Request<'_>) -> Reply {
         reason: Cow::Borrowed("preflight"),
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     }
 }
 

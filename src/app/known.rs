@@ -127,16 +127,36 @@ impl<P: Platform> App<P> {
         }
         let (grant, until) = self.in_memory(|memory| memory.grant(&token.principal, item_id, now))?;
         let (number, epoch) = (self.completion.count_request(), self.epoch());
-        let until = until.min(token.times.expires_at).min(stale_from);
-        // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
+        let until = until.min(stale_from);
         let question = (u64::from(query_hash) << 32) ^ item_id.cast_unsigned().wrapping_add(1);
+        Some(Granted { number, epoch, grant, validity: self.validity(&token, question, now, until) })
+    }
+
+    /// How long an answer may be given again to the same token, as [`Granted::validity`]: that of an ordinary check which
+    /// [lasts](Reply::lasts_until) and was just made. `question` stands for its URL.
+    pub fn keep(&self, authorization: &str, question: u64, lasts_until: UnixSecs) -> Option<Validity> {
+        let now = self.now();
+        if !self.is_quiet(now) || self.completion.logs_grants() {
+            return None;
+        }
+        let token = self.tokens.remembered(authorization, now, self.platform.entropy())?;
+        let stale_from =
+            self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
+        self.validity(&token, question, now, lasts_until.min(stale_from))
+    }
+
+    /// How long an answer to `question` stands that would stand until `until`, if it is worth keeping.
+    fn validity(
+        &self,
+        token: &VerifiedToken,
+        question: u64,
+        now: UnixSecs,
+        until: UnixSecs,
+    ) -> Option<Validity> {
+        let until = until.min(token.times.expires_at);
+        // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
         let is_kept = until > now.saturating_add(1) && token.asked.again(question);
-        Some(Granted {
-            number,
-            epoch,
-            grant,
-            validity: is_kept.then_some(Validity { epoch, since: now, until }),
-        })
+        is_kept.then(|| Validity { epoch: self.epoch(), since: now, until })
     }
 
     /// The number of this request, for the end of its id, if the answer that had this [`Granted::validity`] is still the

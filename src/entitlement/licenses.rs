@@ -14,7 +14,7 @@ use crate::{
     token::Principal,
 };
 
-use super::{Best, Grant, Question, Reason, client_app, end, is_test};
+use super::{Best, Grant, Held, Question, Reason, client_app, end, is_test};
 
 /// How long a cancelled licence is listed: twelve months, counted as 365 days.
 const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
@@ -22,7 +22,11 @@ const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
 /// Offers the grants that licences give on the item: those that the customer holds, or the pending ones of a
 /// test-mode client. A test-mode client of an issuer without `test_clients` gets neither. A client's id is
 /// public, and any viewer could name it.
-pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), FormatError> {
+pub(super) fn offer(
+    best: &mut Best<'_>,
+    question: &Question<'_>,
+    held: Option<&Held<'_>>,
+) -> Result<(), FormatError> {
     let Question { principal, customer, item, directory, now } = *question;
     if item.licenses.is_empty() {
         return Ok(());
@@ -37,13 +41,12 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         best.offer_unrecorded(Reason::TestLicense, Some(id), now);
     }
     let Some(customer) = customer else { return Ok(()) };
-    for held in customer.held()? {
-        let held = held?;
+    let mut offer = |held: &HeldLicense<'_>| {
         if !unlocks(item, held.license_id) {
-            continue;
+            return;
         }
         let license = directory.licenses.get(&held.license_id);
-        let grant = license_grant(&held);
+        let grant = license_grant(held);
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
             best.refuse(grant, id, Reason::LicenseCancelled);
@@ -53,6 +56,14 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
             best.refuse(grant, id, Reason::LicenseUnavailable);
         } else {
             best.offer(grant, id, now);
+        }
+    };
+    match held {
+        Some(held) => held.licenses().iter().for_each(offer),
+        None => {
+            for held in customer.held()? {
+                offer(&held?);
+            }
         }
     }
     Ok(())

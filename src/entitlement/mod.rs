@@ -53,6 +53,7 @@
 //! # Ok::<(), admit::snapshot::object::FormatError>(())
 //! ```
 
+mod held;
 mod licenses;
 mod plans;
 #[cfg(test)]
@@ -76,6 +77,7 @@ use crate::{
     token::Principal,
 };
 
+pub use held::Held;
 pub use licenses::{HeldEntry, listed_licenses};
 pub use plans::{HeldPlan, app_of_site, held_plans, offered_plans};
 
@@ -333,7 +335,16 @@ const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
 /// # Errors
 /// A record is corrupt. That is neither a grant nor a denial.
 pub fn decide(question: &Question<'_>) -> Result<Decided, FormatError> {
-    weigh(question, None)
+    weigh(question, None, None)
+}
+
+/// As [`decide`], for one of many questions about a customer, whose record was read once for all of them: `held` is what
+/// the question's customer holds.
+///
+/// # Errors
+/// The item's record is corrupt, as for [`decide`].
+pub fn decide_by(held: &Held<'_>, question: &Question<'_>) -> Result<Decided, FormatError> {
+    weigh(question, Some(held), None)
 }
 
 /// Decides a check and lists all offers that were weighed, for people who ask why.
@@ -342,11 +353,15 @@ pub fn decide(question: &Question<'_>) -> Result<Decided, FormatError> {
 /// A record is corrupt, as for [`decide`].
 pub fn explain(question: &Question<'_>) -> Result<(Decision, Vec<Considered>), FormatError> {
     let mut seen = Vec::new();
-    let decided = weigh(question, Some(&mut seen))?;
+    let decided = weigh(question, None, Some(&mut seen))?;
     Ok((decided.decision, seen))
 }
 
-fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<Decided, FormatError> {
+fn weigh(
+    question: &Question<'_>,
+    held: Option<&Held<'_>>,
+    seen: Option<&mut Vec<Considered>>,
+) -> Result<Decided, FormatError> {
     let Question { customer, item, now, .. } = *question;
     // These two conditions do not depend on grants or on the time.
     if !item.is_active {
@@ -359,15 +374,15 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
     if item.is_free {
         best.offer_unrecorded(Reason::FreeItem, None, now);
     }
-    match customer {
-        Some(customer) => {
-            leading(customer.accesses(), item.packages.iter(), item.id, |access, reason| {
-                best.offer(access_grant(access, reason), None, now);
-            })?;
+    let mut offer = |access: &Access, reason| best.offer(access_grant(access, reason), None, now);
+    match (customer, held) {
+        (Some(_), Some(held)) => {
+            leading(held.leading_to(item).map(Ok), item.packages.iter(), item.id, offer)?;
         }
-        None => best.deny(Reason::UnknownCustomer),
+        (Some(customer), None) => leading(customer.accesses(), item.packages.iter(), item.id, &mut offer)?,
+        (None, _) => best.deny(Reason::UnknownCustomer),
     }
-    licenses::offer(&mut best, question)?;
+    licenses::offer(&mut best, question, held)?;
     let decision = best.grant.map_or(Decision::Deny(best.denial), Decision::Allow);
     Ok(Decided { decision, until: best.until })
 }

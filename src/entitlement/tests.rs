@@ -161,7 +161,8 @@ impl Scene {
         (decided.decision, considered)
     }
 
-    /// Decides twice, with and without a list of offers, and asserts that the decisions are equal.
+    /// Decides with and without a list of offers, and by a record that was decoded before, and asserts that the decisions
+    /// are equal.
     fn judge(&self) -> (Decided, Vec<Considered>) {
         let customer = self.customer.clone().map(NewCustomer::encode);
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record).unwrap());
@@ -176,6 +177,8 @@ impl Scene {
         let (decision, considered) = explain(&question).unwrap();
         let decided = decide(&question).unwrap();
         assert_eq!(decided.decision, decision);
+        let held = question.customer.map(Held::of).transpose().unwrap().unwrap_or_default();
+        assert_eq!(decide_by(&held, &question), Ok(decided), "the record was decoded before");
         (decided, considered)
     }
 

@@ -4,7 +4,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { console_page, is_console } from "./console.mjs";
 import Generated from "./generated.js";
-import { Known, item_of } from "./known.mjs";
+import { Known, is_page, item_of } from "./known.mjs";
 import {
   FAILED, INVALID_CUSTOMER, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of,
 } from "./rpc.mjs";
@@ -56,12 +56,14 @@ export default {
     const min_seq = names.min_seq === undefined ? null : headers.get(names.min_seq);
 
     // Checks of known viewers; whether an answer is new enough for `min_seq`, the ordinary way says.
-    const item = method === "GET" && authorization !== null && min_seq === null ? item_of(url) : 0;
-    const viewer = item === 0 ? undefined : known.viewer(authorization);
+    const may_be_known = method === "GET" && authorization !== null && min_seq === null;
+    const item = may_be_known ? item_of(url) : 0;
+    const page = may_be_known && item === 0 && is_page(url);
+    const viewer = item === 0 && !page ? undefined : known.viewer(authorization);
     if (viewer !== undefined) {
       const response =
         known.repeated(viewer, url, address, country, origin) ??
-        known.granted(viewer, item, url, address, country, origin);
+        (page ? undefined : known.granted(viewer, item, url, address, country, origin));
       if (response !== undefined) return response;
     }
     const shown = page(request, url, env);
@@ -69,9 +71,10 @@ export default {
     // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
     // when the call's texts are in the memory of the old one. Neither this call nor `repeat` nor `grant` has any.
     if (!is_ready()) return forget(request, env, ctx);
-    const asked = item === 0 ? undefined : { handle: 0 };
+    const asked = item === 0 && !page ? undefined : { handle: 0, body: undefined };
     const answered = answer(request, ctx, asked, method, url, authorization, address, country, origin, min_seq);
     if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
+    if (asked !== undefined && asked.body !== undefined) known?.keep(authorization, url, address, country, origin, asked);
     return answered ?? generated(request, env, ctx);
   },
 };

@@ -70,8 +70,9 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is neither a read nor a call or is passed through, or no request has made the service yet. `asked` is given for a check:
-/// its `handle` is set for a viewer who is known from now on. `merchant` is given for a call by another Worker: NaN, or
+/// has happened, if the request is neither a read nor a call or is passed through, or no request has made the service yet. `asked` is given for a check
+/// of one item or several: its `handle` is set for a viewer who is known from now on, and `epoch`, `since`, `until` and
+/// `body` for an answer about several that may be given again, as [`repeat`] knows them. `merchant` is given for a call by another Worker: NaN, or
 /// the [only merchant](crate::api::reply::Request::merchant) of its binding. It gets the status and the body as one
 /// text instead of a response (docs/adr/0050).
 ///
@@ -114,10 +115,21 @@ pub fn answer(
     let context = Context::new(context);
     match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
-            if let Some(asked) = asked.filter(|_| reply.status == 200)
-                && let Some(handle) = service.introduce(&incoming.authorization)
-            {
-                Reflect::set(&asked, &"handle".into(), &handle.into())?;
+            if let Some(asked) = asked.filter(|_| reply.status == 200) {
+                if let Some(handle) = service.introduce(&incoming.authorization) {
+                    Reflect::set(&asked, &"handle".into(), &handle.into())?;
+                }
+                if let (Some(lasts_until), Body::Json(body), false) =
+                    (reply.lasts_until, &reply.body, is_call)
+                    && let Some(validity) =
+                        service.keep(&incoming.authorization, hash(&incoming.url), lasts_until)
+                {
+                    let Validity { epoch, since, until } = validity;
+                    Reflect::set(&asked, &"epoch".into(), &epoch.into())?;
+                    Reflect::set(&asked, &"since".into(), &(since as f64).into())?;
+                    Reflect::set(&asked, &"until".into(), &(until as f64).into())?;
+                    Reflect::set(&asked, &"body".into(), &body.as_str().into())?;
+                }
             }
             refresh_behind(service, &context);
             given(&reply, incoming.is_head(), is_call)
@@ -131,6 +143,12 @@ pub fn answer(
         })
         .into()),
     }
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The answer, as [`answer`] gives it to a request or to a call: for a call the status and the body, or the reason of a

@@ -34,6 +34,11 @@ export function item_of(url) {
   return at === url.length || url.charCodeAt(at) === 63 ? item : 0;
 }
 
+/** Whether a URL asks for checks of several items. */
+export function is_page(url) {
+  return url.startsWith("/access?", url.indexOf("/", 8));
+}
+
 /** FNV-1a of a URL's query, as hot.rs passes it on. */
 export function query_hash(url) {
   let hash = 0x811c9dc5;
@@ -141,6 +146,12 @@ export class Known {
     const texts = this.#item(item, epoch);
     if (texts === null || (merchant !== undefined && texts.merchant !== merchant)) return undefined;
     return granted(access, texts.merchant, created, expires, Number.isNaN(starts) ? undefined : starts);
+  }
+
+  /** Keeps an answer about several items: its body, and the moments between which it is right. */
+  keep(authorization, url, address, country, origin, { body, epoch, since, until }) {
+    const viewer = this.#viewers.get(authorization);
+    if (viewer !== undefined) this.#keep(viewer, url, { address, country, origin, body, epoch, since, until, bytes: 0 });
   }
 
   /** How many viewers there are. */

@@ -25,6 +25,15 @@ fn questions(subject: &dyn Subject) -> Vec<Wire> {
             questions.push(Wire::get(&format!("/items/{item}/access")).bearer(&token));
         }
     }
+    // All granted, some of them, and none.
+    for (viewer, items) in [
+        ("subscriber", "5110,5101"),
+        ("subscriber", "5101,5999"),
+        ("item-buyer", "5101"),
+        ("never-bought", "5110,5120"),
+    ] {
+        questions.push(Wire::get(&format!("/access?items={items}")).bearer(&subject.token(viewer)));
+    }
     let one = || Wire::get("/items/5101/access").bearer(&subject.token("subscriber"));
     questions.extend([
         one(),

@@ -88,7 +88,7 @@ fn config() -> Config {
 }
 
 /// The service with the sample catalogue published.
-fn service() -> App<MemoryPlatform> {
+pub fn service() -> App<MemoryPlatform> {
     let mut lines = Vec::new();
     let mut paths: Vec<_> =
         fs::read_dir(root().join("samples/catalogue")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -108,7 +108,7 @@ fn service() -> App<MemoryPlatform> {
 }
 
 /// What a persona sends as `Authorization`.
-fn authorization(name: &str) -> String {
+pub fn authorization(name: &str) -> String {
     let mut personas = samples("samples/personas.json");
     // No viewers: `cargo xtask token` prints these, too.
     let operator = json!({"sub": "dev-operator", "scope": "snapshot:read"});
@@ -126,24 +126,38 @@ fn authorization(name: &str) -> String {
 }
 
 fn get(app: &App<MemoryPlatform>, target: &str, authorization: &str) -> Reply {
-    send(app, target, authorization, None)
+    ask(app, "GET", target, authorization, None)
 }
 
 /// GET, or POST with a JSON body.
 fn send(app: &App<MemoryPlatform>, target: &str, authorization: &str, body: Option<&str>) -> Reply {
+    let body: Option<Value> = body.map(|body| serde_json::from_str(body).unwrap());
+    ask(app, if body.is_some() { "POST" } else { "GET" }, target, authorization, body.as_ref())
+}
+
+/// The answer to a request, with a JSON body or without one.
+pub fn ask(
+    app: &App<MemoryPlatform>,
+    method: &str,
+    target: &str,
+    authorization: &str,
+    body: Option<&Value>,
+) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let passed = [("content-type", "application/json".to_owned())];
     let request = Request {
-        method: if body.is_some() { "POST" } else { "GET" },
-        passed: if body.is_some() { &passed } else { &[] },
+        method,
         path,
         query,
+        base_url: "http://127.0.0.1:8787",
         authorization,
         ip_address: "127.0.0.1",
         country: "US",
+        passed: if body.is_some() { &passed } else { &[] },
         ..Request::default()
     };
-    block_on(app.handle(&request, MemoryBody::from(body.unwrap_or_default().as_bytes().to_vec())))
+    let body = body.map_or_else(MemoryBody::default, |body| body.to_string().into_bytes().into());
+    block_on(app.handle(&request, body))
 }
 
 /// The body of a command, with the tokens that it names in their place.

@@ -7,6 +7,7 @@ mod answers;
 mod links;
 mod names;
 mod numbers;
+mod openapi;
 mod tables;
 
 use std::{

@@ -7,8 +7,8 @@ use admit::api::contract::{Auth, ENDPOINTS, Kind, Operation, table::described};
 use super::{read, root};
 
 /// Set by the command, so that the test writes the pages instead of comparing them.
-const WRITE: &str = "ADMIT_WRITE_DOCS";
-const COMMAND: &str = "cargo xtask docs";
+pub const WRITE: &str = "ADMIT_WRITE_DOCS";
+pub const COMMAND: &str = "cargo xtask docs";
 const END: &str = "<!-- end -->";
 
 struct Table {

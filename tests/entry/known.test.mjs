@@ -2,7 +2,7 @@
 // bounded in number and in bytes. `wasm` is a double of the exports of src/worker/hot.rs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Known, item_of, query_hash } from "../../src/worker/known.mjs";
+import { Known, is_page, item_of, query_hash } from "../../src/worker/known.mjs";
 
 const FRAME = ['{"id":', ',"created_at":', ',"expires_at":', ',"starts_at":'];
 const url = (item) => `https://edge.example/items/${item}/access`;
@@ -63,6 +63,33 @@ test("the item in the URL of a check", () => {
   ]) {
     assert.equal(of(path), 0, path);
   }
+});
+
+test("the URL of checks of several items", () => {
+  const of = (path) => is_page(`https://edge.example${path}`);
+  assert.deepEqual(["/access?items=1,2", "/access?x=1&items=2", "/access?"].map(of), [true, true, true]);
+  assert.deepEqual(["/access", "/access/v1/evaluation", "/items/1/access?items=1", "//access?", "/x?/access?"].map(of), [false, false, false, false, false]);
+});
+
+test("an answer about several items is kept as it was given, for its viewer, URL, address and page", async () => {
+  const { known, state } = started();
+  const page = "https://edge.example/access?items=1,2";
+  const kept = { body: '{"items":[]}', epoch: 7, since: 1, until: 50 };
+  const ask = (name, url, address = "192.0.2.1", country = "DE", origin = undefined) =>
+    known.viewer(name) && known.repeated(known.viewer(name), url, address, country, origin);
+  known.keep("a", page, "192.0.2.1", "DE", undefined, kept);
+  assert.equal(ask("a", page), undefined, "not introduced");
+  known.add("a", 3);
+  known.keep("a", page, "192.0.2.1", "DE", undefined, kept);
+  assert.equal(await ask("a", page).text(), kept.body);
+  assert.equal(ask("a", `${page},3`), undefined);
+  assert.equal(ask("a", page, "192.0.2.2"), undefined);
+  assert.equal(ask("a", page, "192.0.2.1", "AT"), undefined);
+  assert.equal(ask("a", page, "192.0.2.1", "DE", "https://tv.example"), undefined);
+  known.add("b", 4);
+  assert.equal(ask("b", page), undefined);
+  state.epoch = 8;
+  assert.equal(ask("a", page), undefined, "of an earlier state");
 });
 
 test("queries have hashes of 32 bits", () => {

@@ -1,5 +1,6 @@
-//! `cargo xtask docs`: writes the tables of the pages that follow from the code. `tests/docs/tables.rs` and
-//! `origin/tests/suite/documents.rs` know which tables there are, and fail while one of them is out of date.
+//! `cargo xtask docs`: writes what of `docs/` follows from the code. `tests/docs/tables.rs` and
+//! `origin/tests/suite/documents.rs` know which tables the pages have, and `tests/docs/openapi.rs` makes the OpenAPI
+//! document. They fail while one of them is out of date.
 
 use std::process::{Command, ExitCode};
 
@@ -26,11 +27,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     // The tables of a crate's routes are written by that crate's tests.
-    for (package, test, filter) in
-        [("admit", "docs", "tables::"), ("origin", "suite", "the_table_of_clients_is_that_of_the_code")]
-    {
+    for (package, test, filters) in [
+        ("admit", "docs", &["tables::", "openapi::"][..]),
+        ("origin", "suite", &["the_table_of_clients_is_that_of_the_code"]),
+    ] {
         let status = Command::new("cargo")
-            .args(["test", "--quiet", "--locked", "--package", package, "--test", test, filter])
+            .args(["test", "--quiet", "--locked", "--package", package, "--test", test, "--"])
+            .args(filters)
             .current_dir(&paths.root)
             .env("CARGO_TARGET_DIR", &paths.target)
             .env("ADMIT_WRITE_DOCS", "1")

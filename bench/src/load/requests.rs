@@ -4,16 +4,31 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-/// A request and the only right answer to it.
+/// A request and the right answer to it.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The whole request, ready to be sent.
     pub bytes: Vec<u8>,
     pub status: u16,
+    /// A [`ANY_TEXT`] in it stands for a text that the subject chooses.
     pub body: Vec<u8>,
 }
 
-/// Reads a list: lines of method, path, token, form to send, status and body to expect, separated by tabs.
+/// Stands for any JSON text in an expected body, once at most.
+const ANY_TEXT: &[u8] = br#""*""#;
+
+/// Whether a body is the expected one.
+pub fn is_right(expected: &[u8], body: &[u8]) -> bool {
+    if expected == body {
+        return true;
+    }
+    let Some(at) = expected.windows(ANY_TEXT.len()).position(|part| part == ANY_TEXT) else { return false };
+    let (before, after) = (&expected[..=at], &expected[at + ANY_TEXT.len() - 1..]);
+    let text = body.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    text.is_some_and(|text| !text.contains(&b'"'))
+}
+
+/// Reads a list: lines of method, path, token, form or JSON to send, status and body to expect, separated by tabs.
 pub fn read(path: &Path) -> Result<Vec<Request>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let requests = text.lines().map(request).collect::<Result<Vec<_>>>()?;
@@ -37,7 +52,8 @@ fn request(line: &str) -> Result<Request> {
     );
     if !form.is_empty() {
         let len = form.len();
-        head += &format!("content-type: application/x-www-form-urlencoded\r\ncontent-length: {len}\r\n");
+        let media = if form.starts_with('{') { "json" } else { "x-www-form-urlencoded" };
+        head += &format!("content-type: application/{media}\r\ncontent-length: {len}\r\n");
     }
     let bytes = [&head, "\r\n", form].concat().into_bytes();
     Ok(Request {
@@ -71,6 +87,24 @@ mod tests {
             "{head}"
         );
         assert_eq!(body, "item_id=1");
+    }
+
+    #[test]
+    fn a_question_has_json_and_its_answer_one_text_that_is_not_known_before() {
+        let line = "POST\t/access\ta.b.c\t{\"a\":1}\t200\t{\"next\":\"*\",\"n\":1}";
+        let Request { bytes, body, .. } = request(line).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("\r\ncontent-type: application/json\r\n"), "{text}");
+        for (answer, expected) in [
+            (r#"{"next":"xyz","n":1}"#, true),
+            (r#"{"next":"","n":1}"#, true),
+            (r#"{"next":"x","n":2}"#, false),
+            (r#"{"next":"x","y":"z","n":1}"#, false),
+            (r#"{"next":"#, false),
+        ] {
+            assert_eq!(is_right(&body, answer.as_bytes()), expected, "{answer}");
+        }
+        assert!(is_right(b"{}", b"{}") && !is_right(b"{}", b"{ }"));
     }
 
     #[test]

@@ -134,9 +134,11 @@ const OF_GROWTH: &[&str] = &["floor", "admit", "plain-cached"];
 
 /// A Worker that asks before it does something: by a call, by a request, or by itself. `admit` is the HTTP check from
 /// outside, and answers the other two.
-const OF_CALLS: &[&str] = &["floor", "admit", "gate-rpc", "gate-fetch", "gate-kv"];
+const OF_CALLS: &[&str] = &["floor", "admit", "gate-rpc", "gate-fetch", "gate-socket", "gate-kv"];
 /// A single check by the same tokens, and several items in one request.
 const OF_BATCH: &[&str] = &["floor", "admit", "admit-many", "hono-cached-many", "hono-many"];
+/// A single check, and a page of what a customer may play who holds 1,000 items.
+const OF_SEARCH: &[&str] = &["floor", "admit", "admit-search"];
 /// How many items one request of `batch` is about.
 const BATCHES: [u64; 3] = [1, 10, 100];
 
@@ -287,6 +289,12 @@ fn all(scale: Scale) -> Vec<Scenario> {
         ..named("rpc", "A Worker asks before it serves: one token, granted")
     });
     scenarios.extend(batches(&hot));
+    scenarios.push(Scenario {
+        tokens: thousand,
+        items: 8,
+        subjects: OF_SEARCH,
+        ..named("search", "The first 100 of 1,000 items that a customer may play, beside single checks")
+    });
     scenarios
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -12,7 +13,11 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xtask::paths::Paths;
 
-use super::{drive::Driven, requests::Request, subjects::Subject};
+use super::{
+    drive::Driven,
+    requests::Request,
+    subjects::{Calls, Subject},
+};
 use crate::workerd::Workerd;
 
 /// How long KV takes.
@@ -116,7 +121,17 @@ fn config(
         services: String::new(),
         sockets: String::new(),
         workers: String::new(),
+        admit_port: 0,
     };
+    if subjects.iter().any(|subject| subject.calls == Some(Calls::Socket)) {
+        // workerd takes the address of another server only before it has chosen its own ports.
+        config.admit_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = format!("127.0.0.1:{}", config.admit_port);
+        writeln!(
+            config.services,
+            "    (name = \"admit-socket\", external = (address = \"{address}\", http = ())),"
+        )?;
+    }
     for subject in subjects {
         config.subject(dir, subject, setting)?;
     }
@@ -141,6 +156,8 @@ struct Config<'a> {
     services: String,
     sockets: String,
     workers: String,
+    /// The port of the subject `admit`; 0 is any.
+    admit_port: u16,
 }
 
 impl Config<'_> {
@@ -186,13 +203,13 @@ impl Config<'_> {
             bindings.push(file("PLAYBACK", &format!("playback-{signer}.json")));
             bindings.push(file("SIGNING_KEY", &format!("signing-key-{signer}.txt")));
         }
-        if let Some(entrypoint) = calls {
-            let of = if entrypoint.is_empty() {
-                String::new()
-            } else {
-                format!(", entrypoint = \"{entrypoint}\"")
+        if let Some(calls) = calls {
+            let service = match calls {
+                Calls::Entrypoint(entrypoint) => format!("(name = \"admit\", entrypoint = \"{entrypoint}\")"),
+                Calls::Default => "\"admit\"".to_owned(),
+                Calls::Socket => "\"admit-socket\"".to_owned(),
             };
-            bindings.push(format!("(name = \"ADMIT\", service = (name = \"admit\"{of}))"));
+            bindings.push(format!("(name = \"ADMIT\", service = {service})"));
         }
         bindings.extend(vars.iter().map(|(name, value)| text(name, value)));
         let mut outbound = "";
@@ -219,9 +236,10 @@ impl Config<'_> {
                 )?;
             }
         }
+        let port = if *name == "admit" { self.admit_port } else { 0 };
         writeln!(
             self.sockets,
-            "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),"
+            "    (name = \"{name}\", address = \"127.0.0.1:{port}\", http = (), service = \"{name}\"),"
         )?;
         self.worker(name, &modules.join(", "), &bindings.join(", "), outbound)
     }

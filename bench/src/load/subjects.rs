@@ -19,10 +19,21 @@ pub struct Subject {
     /// The signer of its `PLAYBACK`. It is asked for playback then, not for checks.
     pub signer: Option<&'static str>,
     /// What it is asked for in place of checks and playback, a list of requests of its own: `gate`, the end of an
-    /// access; `many`, checks of several items.
+    /// access; `many`, checks of several items; `search`, what a customer may play.
     pub asked_for: Option<&'static str>,
-    /// Its binding `ADMIT` to the Worker of the subject `admit`: the entrypoint; empty for the default one.
-    pub calls: Option<&'static str>,
+    /// Its binding `ADMIT` to the Worker of the subject `admit`.
+    pub calls: Option<Calls>,
+}
+
+/// How a Worker reaches that of the subject `admit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// By service binding to this entrypoint.
+    Entrypoint(&'static str),
+    /// By service binding to the default entrypoint.
+    Default,
+    /// Over a connection to its port.
+    Socket,
 }
 
 impl Subject {
@@ -45,7 +56,7 @@ const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
 const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
 
 /// Every subject, the base of comparisons first.
-pub const SUBJECTS: [Subject; 18] = [
+pub const SUBJECTS: [Subject; 20] = [
     Subject::new("floor", "JS that reads the same, checks nothing", None),
     Subject::new("constant", "JS that returns a constant", None),
     Subject::new("admit", "Admit", STORE),
@@ -81,14 +92,20 @@ pub const SUBJECTS: [Subject; 18] = [
     Subject {
         modules: "gate",
         vars: &[("ASKS", "rpc")],
-        calls: Some("Entitlements"),
+        calls: Some(Calls::Entrypoint("Entitlements")),
         ..gate("gate-rpc", "JS that calls `check` of Admit by service binding", None)
     },
     Subject {
         modules: "gate",
         vars: &[("ASKS", "fetch")],
-        calls: Some(""),
+        calls: Some(Calls::Default),
         ..gate("gate-fetch", "JS that fetches `/items/{id}/access` of Admit by service binding", None)
+    },
+    Subject {
+        modules: "gate",
+        vars: &[("ASKS", "fetch")],
+        calls: Some(Calls::Socket),
+        ..gate("gate-socket", "JS that fetches `/items/{id}/access` of Admit over loopback", None)
     },
     gate("gate-kv", "JS that verifies by jose and reads KV itself", DOCUMENTS),
     Subject {
@@ -109,6 +126,11 @@ pub const SUBJECTS: [Subject; 18] = [
         modules: "hono",
         asked_for: MANY,
         ..Subject::new("hono-many", "Hono, jose, KV for each request, `/access?items=`", DOCUMENTS)
+    },
+    Subject {
+        modules: "admit",
+        asked_for: Some("search"),
+        ..Subject::new("admit-search", "Admit, `/access/v1/search/resource`", STORE)
     },
 ];
 

@@ -45,9 +45,14 @@ const fn of_page(label: &'static str, against: &'static str, least: Option<f64>)
     Target { of: "admit-many", least, ..shown(label, "batch-100", against) }
 }
 
-const TARGETS: [Target; 22] = [
+const TARGETS: [Target; 23] = [
     of_call("a Worker that asks by RPC / by fetch over the same binding", "gate-fetch", None),
     of_call("a Worker that asks by RPC / that reads KV itself", "gate-kv", None),
+    Target {
+        of: "admit-search",
+        least: Some(0.2),
+        ..shown("100 of 1,000 items that a customer may play / one check by HTTP", "search", "admit")
+    },
     of_page("100 items in one request / one check by HTTP", "admit", Some(0.5)),
     of_page("100 items in one request / Hono + jose + KV doing the same", "hono-many", None),
     target("cached check / floor that reads the same", "hot", "floor", 0.95),
@@ -115,13 +120,35 @@ const SURCHARGES: [Surcharge; 4] = [
     },
 ];
 
+/// CPU time beyond that of the scenario's floor, as a share of what another subject takes beyond it.
+struct Share {
+    label: &'static str,
+    scenario: &'static str,
+    of: &'static str,
+    against: &'static str,
+    most: f64,
+}
+
+/// What asking adds to a Worker: the floor answers as they do, and asks nobody.
+const SHARES: [Share; 1] = [Share {
+    label: "a check by RPC / by HTTP over loopback, both beyond a Worker that asks nobody",
+    scenario: "rpc",
+    of: "gate-rpc",
+    against: "gate-socket",
+    most: 0.5,
+}];
+
+/// The subject that asks nobody.
+const FLOOR: &str = "floor";
+
 /// The subject that only checks.
 const CHECK: &str = "admit";
 
 /// A row for each target that was measured: label, by requests a second, by CPU time, and the target.
 pub fn rows(outcomes: &LoadResults) -> Vec<Vec<String>> {
     let ratios = TARGETS.iter().filter_map(|target| target.row(outcomes));
-    ratios.chain(SURCHARGES.iter().filter_map(|surcharge| surcharge.row(outcomes))).collect()
+    let shares = SHARES.iter().filter_map(|share| share.row(outcomes));
+    ratios.chain(shares).chain(SURCHARGES.iter().filter_map(|surcharge| surcharge.row(outcomes))).collect()
 }
 
 impl Target {
@@ -163,6 +190,18 @@ impl Surcharge {
         let most = |most| format!("at most {most} µs{}", verdict(micros <= most, micros - unsure <= most));
         let to_reach = self.most.map_or_else(String::new, most);
         Some(vec![self.label.to_owned(), String::new(), format!("{micros:+.1} ±{unsure:.1} µs"), to_reach])
+    }
+}
+
+impl Share {
+    fn row(&self, outcomes: &LoadResults) -> Option<Vec<String>> {
+        let floor = outcomes.of(self.scenario, FLOOR)?.cpu_micros?;
+        let beyond = |name| Some(outcomes.of(self.scenario, name)?.cpu_micros? - floor);
+        let share = beyond(self.of)? / beyond(self.against)?;
+        let unsure = outcomes.unsure(self.scenario);
+        let verdict = verdict(share <= self.most, share * (1.0 - unsure) <= self.most);
+        let to_reach = format!("at most {}{verdict}", self.most);
+        Some(vec![self.label.to_owned(), String::new(), format!("{share:.2}"), to_reach])
     }
 }
 
@@ -221,11 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_of_what_comes_beyond_the_floor() {
+        let share = |of| {
+            let share = Share { label: "s", scenario: "hot", of, against: "hono", most: 0.5 };
+            share.row(&outcomes(0.5, 1.0)).unwrap().split_off(2)
+        };
+        assert_eq!(share("hono"), ["1.00", "at most 0.5: missed"]);
+        assert_eq!(share("floor"), ["0.00", "at most 0.5"]);
+    }
+
+    #[test]
     fn every_target_names_a_scenario_and_its_subjects() {
         let scenarios = scenarios::chosen(scenarios::Scale::FULL, &[]).unwrap();
         let ratios = TARGETS.iter().map(|it| (it.label, it.scenario, it.of, it.against));
         let surcharges = SURCHARGES.iter().map(|it| (it.label, it.scenario, it.of, CHECK));
-        for (label, scenario, of, against) in ratios.chain(surcharges) {
+        let shares = SHARES.iter().flat_map(|it| {
+            [(it.label, it.scenario, it.of, it.against), (it.label, it.scenario, it.of, FLOOR)]
+        });
+        for (label, scenario, of, against) in ratios.chain(surcharges).chain(shares) {
             let scenario = scenarios.iter().find(|it| it.name == scenario).unwrap();
             for name in [of, against] {
                 let subject = SUBJECTS.iter().find(|subject| subject.name == name).unwrap();

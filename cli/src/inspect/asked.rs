@@ -71,12 +71,14 @@ fn other_subject(token: &str, subject: &str) -> Option<String> {
 fn read(url: String, answer: &OriginAnswer, check: &CheckReport, now: UnixSecs) -> OriginReport {
     let said = said(answer, check.item_id, now);
     let is_allowed = match &said {
-        Ok(Verdict::Granted(..)) => Some(true),
+        Ok(Verdict::Granted(..) | Verdict::Permitted(_)) => Some(true),
         Ok(Verdict::Denied | Verdict::NoItem) => Some(false),
         Ok(Verdict::CannotTell) | Err(_) => None,
     };
     let expires_at = match &said {
-        Ok(Verdict::Granted(_, end)) => date(Some(*end).filter(|end| *end < instant::LATEST)),
+        Ok(Verdict::Granted(_, end) | Verdict::Permitted(end)) => {
+            date(Some(*end).filter(|end| *end < instant::LATEST))
+        }
         _ => None,
     };
     let body = answer.json().unwrap_or_default();

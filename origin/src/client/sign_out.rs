@@ -62,6 +62,7 @@ pub fn page(job: &mut Job<'_>) -> Result<Reply, Refused> {
         reason: Cow::Borrowed("signed out"),
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     })
 }
 

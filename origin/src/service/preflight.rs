@@ -25,5 +25,6 @@ pub fn reply(target: Option<Target<'_>>, requested: &str) -> Reply {
         reason,
         detail,
         is_unapplied: false,
+        lasts_until: None,
     }
 }

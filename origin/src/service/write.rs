@@ -284,5 +284,6 @@ fn reply(status: u16, body: String) -> Reply {
         reason: Cow::Borrowed("written"),
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     }
 }

@@ -167,6 +167,7 @@ fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
         reason: Cow::Borrowed("redirect"),
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     }
 }
 
@@ -219,6 +220,7 @@ fn page(status: u16, content: &str) -> Reply {
         reason: Cow::Borrowed("page"),
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     }
 }
 

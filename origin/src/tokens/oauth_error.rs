@@ -82,6 +82,7 @@ impl OAuthError {
             reason: Cow::Owned(format!("{error}: {description}")),
             detail: String::new(),
             is_unapplied: false,
+            lasts_until: None,
         }
     }
 }

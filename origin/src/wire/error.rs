@@ -230,6 +230,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'st
         reason,
         detail: String::new(),
         is_unapplied: false,
+        lasts_until: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{LookUps, may_be_about};
 use crate::{
     app::ServiceReason,
-    entitlement::{Considered, Decision, Grant, Question, Reason, decide, explain},
+    entitlement::{Considered, Decision, Grant, Held, Question, Reason, decide_by, explain},
     snapshot::{
         customer::CustomerRecord,
         index::Tree,
@@ -85,6 +85,8 @@ pub(in crate::app) struct Pass {
     pub rulings: Vec<Ruling>,
     /// The grants that were looked at for each, if they are wanted.
     pub considered: Vec<Vec<Seen>>,
+    /// The same questions on the same records have the same answers before this moment, unix seconds.
+    pub until: UnixSecs,
     /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
     pub missing: Vec<ObjectName>,
     /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
@@ -107,6 +109,7 @@ pub(in crate::app) fn decide_each(
     let mut pass = Pass {
         rulings: vec![Ruling::Unreadable; items.len()],
         considered: Vec::new(),
+        until: UnixSecs::MAX,
         missing: std::mem::take(&mut look_ups.missing),
         corrupt: None,
     };
@@ -137,11 +140,15 @@ impl Pass {
         let is_known =
             |customer: &&CustomerRecord<'_>| !terms.is_service || principal.may_act_for(customer.merchant_id);
         let customer = customer.as_ref().filter(is_known);
+        let held = customer.map(Held::of).transpose()?.unwrap_or_default();
         for (ruling, item) in self.rulings.iter_mut().zip(items) {
             let mut seen = terms.explains.then(Vec::new);
             let seeing = seen.as_mut().map(|seen| (seen, found_in));
-            match ruling_on(version, principal, customer, item, (terms.merchant, now), seeing) {
-                Ok(decided) => *ruling = decided,
+            match ruling_on(version, principal, (customer, &held), item, (terms.merchant, now), seeing) {
+                Ok((decided, until)) => {
+                    *ruling = decided;
+                    self.until = self.until.min(until);
+                }
                 Err(error) => self.corrupt = Some(error),
             }
             self.considered.extend(seen);
@@ -150,36 +157,42 @@ impl Pass {
     }
 }
 
-/// `merchant` is that of [`Terms`]. `seeing` takes the grants that are looked at, and is told where the customer's record
-/// was found.
+/// The answer to one question, and how long it stands, as [`Pass::until`]. `merchant` is that of [`Terms`]. `seeing` takes
+/// the grants that are looked at, and is told where the customer's record was found.
 fn ruling_on(
     version: &Version,
     principal: &Principal,
-    customer: Option<&CustomerRecord<'_>>,
+    (customer, held): (Option<&CustomerRecord<'_>>, &Held<'_>),
     item: &Result<Found, FormatError>,
     (merchant, now): (Option<i64>, UnixSecs),
     seeing: Option<(&mut Vec<Seen>, Option<Source>)>,
-) -> Result<Ruling, FormatError> {
+) -> Result<(Ruling, UnixSecs), FormatError> {
     let record = match item {
         Ok(Found::Record(record)) => record,
-        Ok(Found::Absent) => return Ok(Ruling::UnknownItem),
-        Ok(Found::Load(_)) => return Ok(Ruling::Unreadable),
+        Ok(Found::Absent) => return Ok((Ruling::UnknownItem, UnixSecs::MAX)),
+        Ok(Found::Load(_)) => return Ok((Ruling::Unreadable, UnixSecs::MIN)),
         Err(error) => return Err(*error),
     };
     let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
-    let decision = match seeing {
-        _ if !may_be_about(merchant, item.merchant_id) => Decision::Deny(Reason::OtherMerchant),
-        None => decide(&question)?.decision,
+    let (decision, until) = match seeing {
+        _ if !may_be_about(merchant, item.merchant_id) => {
+            (Decision::Deny(Reason::OtherMerchant), UnixSecs::MAX)
+        }
+        None => {
+            let decided = decide_by(held, &question)?;
+            (decided.decision, decided.until)
+        }
         Some((seen, customer_in)) => {
             let (decision, considered) = explain(&question)?;
             let item_in = version.source(record);
             seen.extend(considered.into_iter().map(|one| (one, one.found_in(customer_in, item_in))));
-            decision
+            (decision, UnixSecs::MIN)
         }
     };
-    Ok(match decision {
+    let ruling = match decision {
         Decision::Allow(grant) => Ruling::Granted(grant),
         Decision::Deny(reason) => Ruling::Denied(reason),
-    })
+    };
+    Ok((ruling, until))
 }

@@ -13,7 +13,7 @@ use crate::{
         reply::Reply,
     },
     app::authzen::found,
-    entitlement::{Decision, Question, client_app, decide},
+    entitlement::{Decision, Held, Question, client_app, decide_by},
     limits::{AUTHZEN_PAGE_LOOKS, AUTHZEN_PAGE_MAX_ITEMS, AUTHZEN_PAGE_SHARDS},
     snapshot::{
         customer::CustomerRecord,
@@ -31,6 +31,8 @@ use crate::{
 struct Searched<'a> {
     principal: &'a Principal,
     customer: Option<&'a CustomerRecord<'a>>,
+    /// What the customer holds.
+    held: Held<'a>,
     include_free: bool,
     limit: usize,
     now: UnixSecs,
@@ -61,6 +63,7 @@ pub(super) fn answer(
     let searched = Searched {
         principal,
         customer,
+        held: customer.map(Held::of).transpose()?.unwrap_or_default(),
         include_free: search.include_free,
         limit,
         now: terms.at.unwrap_or(now),
@@ -92,15 +95,10 @@ impl Searched<'_> {
         if self.include_free || (self.principal.may_test && is_test) {
             return Ok(true);
         }
-        let Some(customer) = self.customer else { return Ok(false) };
-        for held in customer.held()? {
-            let held = held?;
+        Ok(self.held.licenses().iter().any(|held| {
             let has_ended = held.expires_at.is_some_and(|expires_at| expires_at <= self.now);
-            if held.status != SubscriptionStatus::Cancelled && !has_ended {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            held.status != SubscriptionStatus::Cancelled && !has_ended
+        }))
     }
 
     fn may_play(&self, look_ups: &LookUps<'_>, mut item: ItemRecord<'_>) -> Result<bool, FormatError> {
@@ -109,7 +107,7 @@ impl Searched<'_> {
         let item = &item;
         let directory = &look_ups.version.directory;
         let (principal, customer, now) = (self.principal, self.customer, self.now);
-        let decided = decide(&Question { principal, customer, item, directory, now })?;
+        let decided = decide_by(&self.held, &Question { principal, customer, item, directory, now })?;
         Ok(matches!(decided.decision, Decision::Allow(_)))
     }
 
@@ -118,24 +116,17 @@ impl Searched<'_> {
     fn held(&self, look_ups: &mut LookUps<'_>, cursor: Option<Cursor>) -> Result<Page, ReadError> {
         let Cursor(from, mut skipped) = cursor.unwrap_or_default();
         let mut page = Page { item_ids: Vec::new(), next: None };
-        let Some(customer) = self.customer else { return Ok(page) };
-        let mut leading = Vec::new();
-        for access in customer.accesses() {
-            let item_id = access?.item_id;
-            if leading.last() != Some(&item_id) {
-                leading.push(item_id);
-            }
-        }
         let mut looks = 0;
-        'pages: for leads in &leading {
-            let Ok(number) = u64::try_from(*leads) else { continue };
+        let leading = self.held.accesses().chunk_by(|one, next| one.item_id == next.item_id);
+        'pages: for leads in leading.filter_map(|same| same.first()).map(|access| access.item_id) {
+            let Ok(number) = u64::try_from(leads) else { continue };
             if number < from {
                 continue;
             }
             if number > from {
                 skipped = 0;
             }
-            let Some(record) = look_ups.ask(Tree::Items, look_ups.item_key(*leads))? else {
+            let Some(record) = look_ups.ask(Tree::Items, look_ups.item_key(leads))? else {
                 looks += 1;
                 // One that is not in memory is looked at in the next round, and loaded with the others.
                 if looks >= AUTHZEN_PAGE_LOOKS {
@@ -146,7 +137,7 @@ impl Searched<'_> {
             };
             let package = ItemRecord::new(record.bytes())?;
             let members = package.members()?;
-            let places = std::iter::once(*leads).chain(members.iter());
+            let places = std::iter::once(leads).chain(members.iter());
             for (place, item_id) in (0_u64..).zip(places).skip(usize::try_from(skipped).unwrap_or(usize::MAX))
             {
                 if looks >= AUTHZEN_PAGE_LOOKS || page.item_ids.len() >= self.limit {
@@ -157,9 +148,7 @@ impl Searched<'_> {
                 let Some(record) = look_ups.ask(Tree::Items, look_ups.item_key(item_id))? else { continue };
                 let item = ItemRecord::new(record.bytes())?;
                 // An item to which several accesses lead is a result of the first of them.
-                let leads_here =
-                    |held: &i64| *held == item_id || item.packages.iter().any(|package| package == *held);
-                let is_first = leading.iter().find(|held| leads_here(held)) == Some(leads);
+                let is_first = self.held.first_leading_to(&item) == Some(leads);
                 if is_first && self.may_play(look_ups, item)? {
                     page.item_ids.push(item_id);
                 }

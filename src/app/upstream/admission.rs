@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::{
     UpstreamQuestion, UpstreamState,
     customers::Pace,
@@ -58,10 +60,23 @@ impl From<Closed> for NotAsked {
     }
 }
 
+/// A question that is to be sent, as far as budgets, circuits and evidence go by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Applicant<'q> {
+    /// The token of the client who asks, if the question needs one.
+    pub token: Option<&'q VerifiedToken>,
+    /// Who asks, and about what.
+    pub party: Party,
+    /// As [`UpstreamQuestion::is_confirmation`].
+    pub is_confirmation: bool,
+    /// As [`UpstreamQuestion::published`].
+    pub published: Option<(i64, Uuid)>,
+}
+
 impl UpstreamState {
     /// The kind of traffic that a question belongs to.
-    pub const fn lane(&mut self, question: &UpstreamQuestion) -> &mut Lane {
-        match (&question.token, question.is_confirmation()) {
+    pub const fn lane(&mut self, applicant: &Applicant<'_>) -> &mut Lane {
+        match (applicant.token, applicant.is_confirmation) {
             (Some(_), true) => &mut self.checks,
             (Some(_), false) => &mut self.reads,
             (None, _) => &mut self.anonymous,
@@ -75,7 +90,7 @@ impl UpstreamState {
     /// Why not.
     pub fn admit(
         &mut self,
-        question: &UpstreamQuestion,
+        applicant: &Applicant<'_>,
         per_sec: u64,
         now_ms: u64,
         deadline_ms: u64,
@@ -83,8 +98,8 @@ impl UpstreamState {
         if per_sec == 0 {
             return Err(NotAsked::Off);
         }
-        let party = question.party();
-        let Some(token) = &question.token else {
+        let party = applicant.party;
+        let Some(token) = applicant.token else {
             let address = (ADDRESS_ASKS_PER_SEC.into(), ADDRESS_ASKS.into());
             if !self.addresses.take(party.who, now_ms, address.0, address.1) {
                 return Err(NotAsked::Address);
@@ -99,7 +114,7 @@ impl UpstreamState {
         let denied_at_ms = self.memory.customers.denied_at_ms(customer);
         let asked = self.memory.customers.ask(customer, now_ms);
         let burst = per_sec.saturating_mul(2);
-        if !question.is_confirmation() {
+        if !applicant.is_confirmation {
             if asked == Pace::TooOften {
                 return Err(NotAsked::Customer);
             }
@@ -118,7 +133,7 @@ impl UpstreamState {
         } else {
             return Ok(());
         };
-        let is_admitted = self.is_owed(question, now_ms)
+        let is_admitted = self.is_owed(applicant, now_ms)
             || self.evidence.take_reserved(token.principal.merchant_id, denied_at_ms, now_ms, per_sec);
         if is_admitted { Ok(()) } else { Err(refusal) }
     }
@@ -139,10 +154,10 @@ impl UpstreamState {
 
     /// Whether the customer who asks is owed an answer, whatever the budgets and the circuit say; that counts as
     /// having had it.
-    pub fn is_owed(&mut self, question: &UpstreamQuestion, now_ms: u64) -> bool {
+    pub fn is_owed(&mut self, applicant: &Applicant<'_>, now_ms: u64) -> bool {
         let Self { evidence, .. } = self;
-        let Some(token) = question.token.as_ref().filter(|_| evidence.is_any(now_ms)) else { return false };
-        let names = CustomerName::of_asker(&token.principal, question.published);
+        let Some(token) = applicant.token.filter(|_| evidence.is_any(now_ms)) else { return false };
+        let names = CustomerName::of_asker(&token.principal, applicant.published);
         evidence.take_owed(token.principal.merchant_id, &names, now_ms)
     }
 }
@@ -166,14 +181,21 @@ impl UpstreamQuestion {
         self.check.is_some() && self.otherwise.status != 200
     }
 
-    /// Who asks, and about what.
-    pub fn party(&self) -> Party {
-        match &self.token {
+    /// What budgets, circuits and evidence go by.
+    pub fn applicant(&self) -> Applicant<'_> {
+        let party = match &self.token {
             Some(token) => {
                 let who = number_of(token.principal.customer_key);
                 Party::of(who, self.check.map(|(_, item)| item))
             }
             None => Party::at(self.address),
+        };
+        let Self { token, published, .. } = self;
+        Applicant {
+            token: token.as_deref(),
+            party,
+            is_confirmation: self.is_confirmation(),
+            published: *published,
         }
     }
 }

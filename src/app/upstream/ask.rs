@@ -57,6 +57,7 @@ pub(in crate::app) struct UpstreamQuestion {
 }
 
 /// What comes of a question.
+#[derive(Clone)]
 pub(in crate::app) enum Heard {
     /// The upstream's answer to a check.
     Verdict(Verdict),
@@ -114,7 +115,8 @@ impl<P: Platform> Exchange<'_, P> {
         let now_ms = self.platform.now_ms();
         let now = seconds(now_ms);
         let sign = signs::sign_of_read(&answer, now);
-        self.upstream.write().lane(question).learn(question.party(), sign, sent_at_ms, now_ms);
+        let applicant = question.applicant();
+        self.upstream.write().lane(&applicant).learn(applicant.party, sign, sent_at_ms, now_ms);
         let answered = answer.as_ref().map_err(Problem::from);
         let (heard, problem) = match question.check.zip(question.token.as_ref()) {
             None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
@@ -140,13 +142,19 @@ impl<P: Platform> Exchange<'_, P> {
         };
         // The snapshot's answer, which stands if there is a problem, does not reflect the upstream's changes.
         let seq = answer.as_ref().ok().filter(|_| problem.is_none());
-        let seq = seq.and_then(|answer| query::seq(answer.header("entitlement-seq")));
-        if let Some(seq) = seq {
-            self.library.write().upstream_is_at(seq, now);
-        }
+        let seq = seq.and_then(|answer| self.learn_seq(answer, now));
         let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
         self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
         Some((heard, seq))
+    }
+
+    /// How many of the upstream's changes an answer reflects, if it says so.
+    pub(super) fn learn_seq(&self, answer: &UpstreamAnswer, now: UnixSecs) -> Option<u64> {
+        let seq = query::seq(answer.header("entitlement-seq"));
+        if let Some(seq) = seq {
+            self.library.write().upstream_is_at(seq, now);
+        }
+        seq
     }
 
     /// The upstream's answer of a moment ago to a check that arrived at `since_ms`, if it need not be asked again.
@@ -156,8 +164,12 @@ impl<P: Platform> Exchange<'_, P> {
 
     /// Whether another request asks the same.
     fn is_asked(&self, question: &UpstreamQuestion) -> bool {
-        let now_ms = self.platform.now_ms();
-        question.check.is_some_and(|check| self.upstream.write().memory.is_asking(check, now_ms))
+        question.check.is_some_and(|check| self.is_asking(check))
+    }
+
+    /// Whether another request asks this check.
+    pub fn is_asking(&self, check: AccessCheck) -> bool {
+        self.upstream.write().memory.is_asking(check, self.platform.now_ms())
     }
 
     fn remember(
@@ -172,7 +184,7 @@ impl<P: Platform> Exchange<'_, P> {
         if matches!(verdict, Verdict::Denied | Verdict::NoItem) {
             memory.customers.denied(token.principal.customer_key, now_ms);
         }
-        memory.end(check);
+        memory.end(check.0, &[check.1]);
         memory.insert(check, verdict.clone(), generation, now_ms, self.config);
     }
 
@@ -183,7 +195,10 @@ impl<P: Platform> Exchange<'_, P> {
         let mut is_asked = false;
         if let Some(check) = question.check {
             let verdict = state.memory.get(check, patience.since_ms, now_ms);
-            if let Some(verdict) = verdict.filter(|_| !question.insists) {
+            // A permit has no body, which this question may be for.
+            let is_enough =
+                |verdict: &Verdict| !question.insists && !matches!(verdict, Verdict::Permitted(_));
+            if let Some(verdict) = verdict.filter(is_enough) {
                 return Step::Answer(Heard::Verdict(verdict));
             }
             is_asked = state.memory.is_asking(check, now_ms);
@@ -192,8 +207,8 @@ impl<P: Platform> Exchange<'_, P> {
             return Step::Wait;
         }
         let admitted = if !is_asked {
-            state.admit(question, self.config.confirms_per_sec, now_ms, deadline_ms)
-        } else if state.is_owed(question, now_ms) {
+            state.admit(&question.applicant(), self.config.confirms_per_sec, now_ms, deadline_ms)
+        } else if state.is_owed(&question.applicant(), now_ms) {
             Ok(())
         } else {
             Err(NotAsked::Awaited)
@@ -202,7 +217,7 @@ impl<P: Platform> Exchange<'_, P> {
             return Step::Answer(Heard::Nothing(refusal.to_string()));
         }
         if let Some(check) = question.check {
-            state.memory.begin(check, now_ms, deadline_ms);
+            state.memory.begin(check.0, &[check.1], now_ms, deadline_ms);
         }
         Step::Ask(state.memory.generation())
     }
@@ -246,7 +261,7 @@ fn check_reply(verdict: Verdict, question: &UpstreamQuestion, request: &Request<
         }
         Verdict::NoItem if !matches!(otherwise.status, 402 | 404) => ApiError::ItemNotFound.into(),
         Verdict::Denied | Verdict::NoItem => otherwise.clone(),
-        Verdict::CannotTell => unconfirmed(question, CANNOT_TELL),
+        Verdict::Permitted(_) | Verdict::CannotTell => unconfirmed(question, CANNOT_TELL),
     }
 }
 

@@ -101,6 +101,11 @@ impl Lane {
         self.circuit.admit(now_ms, deadline_ms)
     }
 
+    /// Whether requests for an item are paused, whoever asks.
+    pub fn is_paused(&self, item_id: i64, now_ms: u64) -> bool {
+        self.failing.left_ms((true, item_id.cast_unsigned()), now_ms).is_some()
+    }
+
     /// Learns from the outcome of a party's request that was sent at `sent_at_ms`.
     pub fn learn(&mut self, party: Party, sign: Sign, sent_at_ms: u64, now_ms: u64) {
         match sign {

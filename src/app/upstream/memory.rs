@@ -15,6 +15,8 @@ use crate::{
 pub enum Verdict {
     /// May play it: the answer's body, and when the access ends, unix seconds.
     Granted(Rc<str>, i64),
+    /// May play it until this moment, unix seconds: the answer about one of several items, which has no body.
+    Permitted(i64),
     /// May not.
     Denied,
     /// The item does not exist.
@@ -41,10 +43,19 @@ pub struct Memory {
     said: Slots<Said>,
     /// How often customers ask.
     pub customers: Customers,
-    /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
-    asking: Vec<(AccessCheck, u64)>,
+    /// The requests that are asking, no more than may be sent in their time.
+    asking: Vec<Asking>,
     /// Counts how often everything was forgotten: an answer that was asked for before that may be outdated.
     generation: u32,
+}
+
+/// A request that asks the upstream about one item or several of one asker.
+#[derive(Debug)]
+struct Asking {
+    asker: EntryKey,
+    item_ids: Vec<i64>,
+    /// When it is given up, milliseconds.
+    until_ms: u64,
 }
 
 #[derive(Debug)]
@@ -87,7 +98,7 @@ impl Memory {
         let said = self.said(check, now_ms)?;
         let is_enough = match said.verdict {
             Verdict::Denied | Verdict::NoItem => said.times >= CONFIRM_DENIALS,
-            Verdict::Granted(..) => true,
+            Verdict::Granted(..) | Verdict::Permitted(_) => true,
             Verdict::CannotTell => since_ms < said.at_ms,
         };
         is_enough.then(|| said.verdict.clone())
@@ -111,7 +122,7 @@ impl Memory {
         }
         let for_ms = match &verdict {
             Verdict::Granted(body, _) if body.len() > CONFIRMED_BODY_MAX_BYTES => return,
-            Verdict::Granted(_, expires_at) => {
+            Verdict::Granted(_, expires_at) | Verdict::Permitted(expires_at) => {
                 let end_ms = u64::try_from(*expires_at).unwrap_or(0).saturating_mul(1_000);
                 end_ms.saturating_sub(now_ms).min(config.granted_secs.saturating_mul(1_000))
             }
@@ -120,7 +131,7 @@ impl Memory {
         };
         let before = self.said(check, now_ms);
         if verdict == Verdict::CannotTell
-            && before.is_some_and(|said| matches!(said.verdict, Verdict::Granted(..)))
+            && before.is_some_and(|said| matches!(said.verdict, Verdict::Granted(..) | Verdict::Permitted(_)))
         {
             return;
         }
@@ -145,19 +156,21 @@ impl Memory {
     }
 
     /// Whether a request is asking this already, and has not been lost.
-    pub fn is_asking(&self, check: AccessCheck, now_ms: u64) -> bool {
-        self.asking.iter().any(|(asked, until_ms)| *asked == check && now_ms < *until_ms)
+    pub fn is_asking(&self, (asker, item_id): AccessCheck, now_ms: u64) -> bool {
+        let mut asking =
+            self.asking.iter().filter(|asking| asking.asker == asker && now_ms < asking.until_ms);
+        asking.any(|asking| asking.item_ids.contains(&item_id))
     }
 
-    /// A request asks this, until `until_ms` at the latest.
-    pub fn begin(&mut self, check: AccessCheck, now_ms: u64, until_ms: u64) {
-        self.asking.retain(|(_, until_ms)| now_ms < *until_ms);
-        self.asking.push((check, until_ms));
+    /// A request of `asker` asks about these items, until `until_ms` at the latest.
+    pub fn begin(&mut self, asker: EntryKey, item_ids: &[i64], now_ms: u64, until_ms: u64) {
+        self.asking.retain(|asking| now_ms < asking.until_ms);
+        self.asking.push(Asking { asker, item_ids: item_ids.to_vec(), until_ms });
     }
 
-    /// A request has asked this.
-    pub fn end(&mut self, check: AccessCheck) {
-        self.asking.retain(|(asked, _)| *asked != check);
+    /// A request of `asker` has asked about these items.
+    pub fn end(&mut self, asker: EntryKey, item_ids: &[i64]) {
+        self.asking.retain(|asking| asking.asker != asker || asking.item_ids != item_ids);
     }
 }
 
@@ -248,13 +261,16 @@ mod tests {
     #[test]
     fn one_asks_until_it_is_lost() {
         let mut memory = Memory::default();
-        memory.begin((ALICE, 1), 1_000, 3_500);
+        memory.begin(ALICE, &[1], 1_000, 3_500);
         assert!(memory.is_asking((ALICE, 1), 3_499));
         assert!(!memory.is_asking((ALICE, 2), 1_000));
         assert!(!memory.is_asking((ALICE, 1), 3_500));
-        memory.begin((BOB, 1), 4_000, 6_500);
+        memory.begin(BOB, &[1, 2], 4_000, 6_500);
+        assert!(memory.is_asking((BOB, 2), 4_001) && !memory.is_asking((ALICE, 2), 4_001));
         assert_eq!(memory.asking.len(), 1, "what was lost is not kept");
-        memory.end((BOB, 1));
+        memory.end(BOB, &[1]);
+        assert!(memory.is_asking((BOB, 1), 4_001), "another question");
+        memory.end(BOB, &[1, 2]);
         assert!(!memory.is_asking((BOB, 1), 4_001));
     }
 

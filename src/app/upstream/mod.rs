@@ -4,6 +4,7 @@
 //! | module | home of |
 //! | --- | --- |
 //! | `ask` | reads that the upstream is asked: denials are confirmed (docs/adr/0007) |
+//! | `many`, `evaluations` | one question about several items (docs/adr/0051): when it is asked; its form, and whether the upstream has it |
 //! | `forward` | writes and sign-ins that are passed on (docs/adr/0008) |
 //! | `pass` | requests that are passed through as they are (docs/adr/0047) |
 //! | `places` | how many of these are under way |
@@ -18,10 +19,12 @@ mod ask;
 mod breaker;
 mod bucket;
 mod customers;
+mod evaluations;
 mod evidence;
 mod exchange;
 mod forward;
 mod lane;
+mod many;
 mod memory;
 mod pass;
 mod places;
@@ -34,6 +37,7 @@ use std::cell::{RefCell, RefMut};
 
 use bucket::Bucket;
 use customers::Buckets;
+use evaluations::EvaluationsRoute;
 use evidence::Evidence;
 use lane::Lane;
 use places::Places;
@@ -45,6 +49,7 @@ pub(super) use ask::{CANNOT_TELL, Heard, UpstreamQuestion};
 pub(super) use exchange::{Exchange, StreamOf};
 pub(super) use forward::Write;
 pub(super) use lane::Party;
+pub(super) use many::{HeardOfEach, ManyQuestion};
 pub use memory::{Memory, Verdict};
 pub(super) use pass::Passage;
 pub use received::{Unreadable, Written, verdict, written};
@@ -91,6 +96,8 @@ struct UpstreamState {
     tenants: Buckets,
     /// How often addresses ask without a token.
     addresses: Buckets,
+    /// Whether the upstream answers questions about several items.
+    evaluations: EvaluationsRoute,
     /// Recent answers to confirmed denials.
     memory: Memory,
     /// Accesses that were granted through this edge a moment ago.

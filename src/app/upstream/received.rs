@@ -172,6 +172,36 @@ fn granted(
     let Value::Object(mut access) = body else {
         return Err(Unreadable::new("body", "must be an object"));
     };
+    let expires_at = end_of(&access, item_id, merchants, now)?;
+    if access.get("starts_at").is_some_and(Value::is_null) {
+        access.remove("starts_at");
+    }
+    rewrite(&mut access, &["starts_at"], moment_of, now);
+    access.insert("expires_at".to_owned(), expires_at.into());
+    if let Some(item) = access.get_mut("item").and_then(Value::as_object_mut) {
+        rewrite(item, &["id", "merchant_id"], number::whole, 0);
+        rewrite(item, &["created_at", "updated_at"], moment_of, now);
+        // PHP writes a map without members as a list.
+        if let Some(metahash) = item.get_mut("metahash").filter(|value| **value == Value::Array(Vec::new())) {
+            *metahash = Value::Object(Map::new());
+        }
+    }
+    rewrite(&mut access, &["id", "account_id", "customer_id"], number::whole, 0);
+    rewrite(&mut access, &["created_at"], moment_of, now);
+    Ok(Verdict::Granted(Rc::from(json(&access)), expires_at))
+}
+
+/// When a granted access ends: it has begun, is not over, and is of this item and of a merchant that the token's issuer
+/// speaks for.
+///
+/// # Errors
+/// It is not certain that the grant is one, or is of this item.
+pub(super) fn end_of(
+    access: &Map<String, Value>,
+    item_id: i64,
+    merchants: Option<&[i64]>,
+    now: UnixSecs,
+) -> Result<UnixSecs, Unreadable> {
     let expires_at = match access.get("expires_at") {
         None => return Err(Unreadable::new("expires_at", "is missing")),
         Some(Value::Null) => LATEST,
@@ -180,20 +210,14 @@ fn granted(
     if expires_at <= now {
         return Err(Unreadable::new("expires_at", format!("is over ({expires_at}): do the clocks differ?")));
     }
-    match access.get("starts_at") {
-        None => {}
-        Some(Value::Null) => drop(access.remove("starts_at")),
-        Some(value) => {
-            let starts_at = moment("starts_at", value)?;
-            if starts_at > now {
-                let problem = format!("has not come ({starts_at}): do the clocks differ?");
-                return Err(Unreadable::new("starts_at", problem));
-            }
-            access.insert("starts_at".to_owned(), starts_at.into());
+    if let Some(value) = access.get("starts_at").filter(|value| !value.is_null()) {
+        let starts_at = moment("starts_at", value)?;
+        if starts_at > now {
+            let problem = format!("has not come ({starts_at}): do the clocks differ?");
+            return Err(Unreadable::new("starts_at", problem));
         }
     }
-    access.insert("expires_at".to_owned(), expires_at.into());
-    let item = access.get_mut("item").and_then(Value::as_object_mut);
+    let item = access.get("item").and_then(Value::as_object);
     let item = item.ok_or_else(|| Unreadable::new("item", "must be an object"))?;
     let found = item.get("id").and_then(number::whole);
     if found != Some(item_id) {
@@ -208,15 +232,7 @@ fn granted(
             return Err(Unreadable::new("item.merchant_id", problem));
         }
     }
-    rewrite(item, &["id", "merchant_id"], number::whole, 0);
-    rewrite(item, &["created_at", "updated_at"], moment_of, now);
-    // PHP writes a map without members as a list.
-    if let Some(metahash) = item.get_mut("metahash").filter(|value| **value == Value::Array(Vec::new())) {
-        *metahash = Value::Object(Map::new());
-    }
-    rewrite(&mut access, &["id", "account_id", "customer_id"], number::whole, 0);
-    rewrite(&mut access, &["created_at"], moment_of, now);
-    Ok(Verdict::Granted(Rc::from(json(&access)), expires_at))
+    Ok(expires_at)
 }
 
 /// Writes members that only inform as the numbers that clients decode; `otherwise` if one cannot be read.
@@ -243,7 +259,7 @@ fn moment(place: &'static str, value: &Value) -> Result<UnixSecs, Unreadable> {
 }
 
 /// A value for the log: a number as it is, others by their kind.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Number(number) => number.to_string(),
         Value::Null => "null".to_owned(),

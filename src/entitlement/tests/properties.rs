@@ -217,6 +217,9 @@ proptest! {
                     now: scene.now,
                 };
                 let _ = decide(&question);
+                if let Some(Ok(held)) = customer.as_ref().map(Held::of) {
+                    let _ = decide_by(&held, &question);
+                }
             }
         }
         let _ = listed_licenses(&scene.principal, customer.as_ref(), &scene.directory, scene.now);

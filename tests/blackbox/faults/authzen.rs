@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::{
         edge::{Business, CUSTOMER, Edge, START, token},
-        origin::{Pair, UNTIL, customer},
+        origin::{Pair, UNTIL, customer, item_ids},
     },
     issuers,
 };
@@ -70,6 +70,25 @@ fn a_viewer_is_permitted_right_after_a_purchase() {
     let decisions: Vec<_> =
         answer["evaluations"].as_array().unwrap().iter().map(|one| one["decision"] == true).collect();
     assert_eq!((status, decisions), (200, vec![true, false, false]));
+}
+
+/// However many they are, and an item that is asked about twice once.
+#[test]
+fn the_evaluations_of_a_viewer_are_confirmed_by_one_question() {
+    let pair = Pair::new(&[]);
+    pair.truth.borrow_mut().has_evaluations = true;
+    pair.bought(CUSTOMER, 2);
+    let ids: Vec<i64> = (1..=40).chain([2]).collect();
+    let (status, answer) = ask(&pair.edge, "/access/v1/evaluations", &customer(CUSTOMER), &several(&ids));
+    let permitted: Vec<_> = ids
+        .iter()
+        .zip(answer["evaluations"].as_array().unwrap())
+        .filter(|(_, one)| one["decision"] == true)
+        .collect();
+    let expected = json!({"decision": true, "context": {"reason": "origin", "expires_at": UNTIL}});
+    assert_eq!((status, permitted), (200, vec![(&2, &expected), (&2, &expected)]));
+    let seen = pair.origin().seen();
+    assert_eq!((seen.len(), item_ids(&seen[0])), (1, (1..=40).collect()));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub const UNTIL: i64 = START + 50_000;
 pub struct Truth {
     pub granted: BTreeSet<(String, i64)>,
     pub seq: u64,
+    /// Whether it answers questions about several items.
+    pub has_evaluations: bool,
 }
 
 /// An edge and its origin.
@@ -73,6 +75,8 @@ impl Truth {
                 }
             }
             ("GET", _) => answer(200, &json!({"of": "the origin"})),
+            ("POST", ["access", "v1", "evaluations"]) if self.has_evaluations => self.evaluations(seen),
+            ("POST", ["access", ..]) => denial(404, "Route not found"),
             ("POST", ["items", "access"]) => {
                 let field = |name| form_field(&seen.body, name);
                 self.granted.insert((field("consumer_id"), field("item_id").parse().unwrap()));
@@ -93,6 +97,33 @@ impl Truth {
         answer.headers.push(("entitlement-seq", self.seq.to_string()));
         answer
     }
+
+    /// The answer to a question about several items of the token's owner.
+    fn evaluations(&self, seen: &SeenRequest) -> UpstreamAnswer {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        let subject = subject_of(seen.header("authorization"));
+        assert_eq!(body["subject"], json!({"type": "customer", "id": format!("v:{subject}")}));
+        assert_eq!(body["action"], json!({"name": "play"}));
+        let ids = item_ids(seen);
+        let entries: Vec<_> = ids.iter().map(|id| self.evaluation(&subject, *id)).collect();
+        answer(200, &json!({ "evaluations": entries }))
+    }
+
+    pub fn evaluation(&self, subject: &str, id: i64) -> Value {
+        if self.granted.contains(&(subject.to_owned(), id)) {
+            let item = json!({"id": id, "merchant_id": 7});
+            return json!({"decision": true, "context": {"reason": "item_access", "expires_at": UNTIL, "item": item}});
+        }
+        let reason = if id > 100 { "unknown_item" } else { "no_grant" };
+        json!({"decision": false, "context": {"reason": reason, "item": {"id": id}}})
+    }
+}
+
+/// The items that a question about several asks for.
+pub fn item_ids(seen: &SeenRequest) -> Vec<i64> {
+    let body: Value = serde_json::from_slice(&seen.body).unwrap();
+    let evaluations = body["evaluations"].as_array().unwrap();
+    evaluations.iter().map(|one| one["resource"]["id"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 impl Pair {

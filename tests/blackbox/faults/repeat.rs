@@ -316,6 +316,36 @@ fn seen(reply: &Reply) -> (u16, Vec<u8>, Vec<(&'static str, String)>) {
     (reply.status, reply.body.as_bytes().to_vec(), headers)
 }
 
+/// An answer about several items as the Worker's entry keeps it, if it does.
+fn given_again(edge: &Edge, authorization: &str, reply: &Reply) -> Option<(Validity, String)> {
+    let validity = edge.app.keep(authorization, 7, reply.lasts_until?)?;
+    Some((validity, String::from_utf8(reply.body.as_bytes().to_vec()).unwrap()))
+}
+
+#[test]
+fn a_page_is_kept_if_all_of_it_is_granted_by_the_snapshot_and_it_came_before() {
+    let page = |edge: &Edge, items: &str| {
+        let authorization = format!("Bearer {}", viewer());
+        let query = format!("items={items}");
+        let request = Request { query: &query, ..request("/access", &authorization) };
+        let reply = block_on(edge.app.handle(&request, MemoryBody::default()));
+        edge.refresh_behind();
+        given_again(edge, &authorization, &reply)
+    };
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    assert_eq!(page(&edge, "1"), None, "asked for the first time");
+    let (validity, body) = page(&edge, "1").unwrap();
+    assert_eq!(body, format!(r#"{{"items":[{{"id":1,"access":true,"expires_at":{}}}]}}"#, START + 1_000_000));
+    assert!(edge.app.repeat(&validity).is_some());
+    assert_eq!([0; 3].map(|_| page(&edge, "1,77")), [const { None }; 3], "an unknown item");
+    Business::new(2, None).publish(edge.platform());
+    edge.advance_secs(31);
+    edge.refresh_behind();
+    assert_eq!(edge.app.repeat(&validity), None);
+    assert_eq!([0; 3].map(|_| page(&edge, "1")), [const { None }; 3], "not bought");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -327,9 +357,10 @@ proptest! {
         Business::new(seq, Some(START + 30)).publish(edge.platform());
         let claims: Value = json!({"sub": "alice", "exp": START + exp});
         let tokens = [viewer(), token(&claims), fetched_viewer()].map(|token| format!("Bearer {token}"));
-        let questions = tokens.iter().flat_map(|token| ["/items/1/access", "/items/2/access"].map(|path| (path, token)));
-        let mut kept: Vec<_> =
-            questions.map(|(path, token)| (request(path, token), None::<(Validity, String)>)).collect();
+        let questions = tokens.iter().flat_map(|token| ["/items/1/access", "/items/2/access", "/access"].map(|path| (path, token)));
+        let mut kept: Vec<_> = questions
+            .map(|(path, token)| (Request { query: "items=1", ..request(path, token) }, None::<(Validity, String)>))
+            .collect();
         for event in events {
             match event {
                 Event::Clock(secs) => {
@@ -353,9 +384,11 @@ proptest! {
             }
             for (request, kept) in &mut kept {
                 let item_id = if request.path == "/items/1/access" { 1 } else { 2 };
+                let is_page = request.path == "/access";
                 let viewer = edge.app.introduce(request.authorization);
                 let again = kept.take_if(|(validity, _)| edge.app.repeat(validity).is_some());
-                let granted = viewer.and_then(|viewer| Some((viewer, edge.app.grant(viewer, item_id, 0)?)));
+                let granted = viewer.filter(|_| !is_page);
+                let granted = granted.and_then(|viewer| Some((viewer, edge.app.grant(viewer, item_id, 0)?)));
                 let granted = granted.map(|(viewer, granted)| (joined(&edge, &granted, viewer, item_id), granted));
                 let answered = edge.app.answer(request);
                 let bodies = again.iter().map(|(_, body)| body).chain(granted.iter().map(|(body, _)| body));
@@ -368,10 +401,16 @@ proptest! {
                     frame.body = Body::Json(body.clone());
                     prop_assert_eq!(seen(&frame), seen(answered));
                 }
-                if let Answered::Later(pending) = answered {
-                    block_on(edge.app.resume(request, pending, MemoryBody::default()));
-                }
-                *kept = granted.and_then(|(body, granted)| Some((granted.validity?, body))).or(again);
+                let given = match answered {
+                    Answered::Now(reply) if is_page => given_again(&edge, request.authorization, &reply),
+                    Answered::Now(_) => None,
+                    Answered::Later(pending) => {
+                        block_on(edge.app.resume(request, pending, MemoryBody::default()));
+                        None
+                    }
+                };
+                let joined = granted.and_then(|(body, granted)| Some((granted.validity?, body)));
+                *kept = joined.or(given).or(again);
             }
         }
     }
