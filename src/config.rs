@@ -47,6 +47,8 @@ pub struct Config {
     pub playback: Playback,
     /// `ORIGIN_URL` and the variables beside it. Without an origin this edge only reads.
     pub upstream: Option<UpstreamConfig>,
+    /// `CONSOLE`: whether the entry module serves the console. The service itself does not know its pages.
+    pub console: bool,
 }
 
 /// Stands for the prefixes of an edge without an origin.
@@ -147,6 +149,13 @@ impl Config {
                 ));
             }
         };
+        let console = match binding("CONSOLE").as_deref() {
+            None | Some("off") => false,
+            Some("on") => true,
+            Some(other) => {
+                return Err(ConfigError::new("CONSOLE", format!("expected on or off, found {other:?}")));
+            }
+        };
         let jwks_cache_secret = match binding("JWKS_CACHE_SECRET") {
             Some(secret) if secret.len() < MAC_SECRET_MIN_BYTES => {
                 let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
@@ -170,6 +179,7 @@ impl Config {
             playback: playback(binding, &issuers)?,
             issuers,
             upstream: UpstreamConfig::parse(binding)?,
+            console,
         })
     }
 
@@ -331,7 +341,9 @@ mod tests {
     #[test]
     fn defaults() {
         let config = parse(&[]).unwrap();
-        assert_eq!((config.cors, config.log_checks), (Cors::Any, LogChecks::Denied));
+        assert_eq!((config.cors, config.log_checks, config.console), (Cors::Any, LogChecks::Denied, false));
+        let is_on = |value| parse(&[("CONSOLE", value)]).unwrap().console;
+        assert_eq!((is_on("on"), is_on("off")), (true, false));
         assert_eq!((config.country_header, config.address_header), (None, None));
         assert_eq!((config.head_rules, config.head_max_age_secs), (HeadRules::default(), None));
     }
@@ -394,6 +406,7 @@ mod tests {
             ("TRUSTED_COUNTRY_HEADER", "x country"),
             ("TRUSTED_ADDRESS_HEADER", ""),
             ("LOG_CHECKS", "yes"),
+            ("CONSOLE", "true"),
             ("JWKS_CACHE_SECRET", "short"),
             ("ORIGIN_URL", ""),
             ("ORIGIN_URL", "http://origin.example"),

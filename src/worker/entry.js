@@ -2,6 +2,7 @@
 // every exported function to other Workers as a method; docs/adr/0010 has the reasons and the numbers, docs/adr/0011
 // and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { console_page, is_console } from "./console.mjs";
 import Generated from "./generated.js";
 import { Known, is_page, item_of } from "./known.mjs";
 import {
@@ -39,9 +40,14 @@ function is_prepared() {
   return true;
 }
 
+/** The console's answer, if the request is for it. */
+function page(request, url, env) {
+  return is_console(url) ? console_page(request, env) : undefined;
+}
+
 export default {
   fetch(request, env, ctx) {
-    if (!is_prepared()) return forget(request, env, ctx);
+    if (!is_prepared()) return page(request, request.url, env) ?? forget(request, env, ctx);
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");
     const address = headers.get(names.address);
@@ -60,6 +66,8 @@ export default {
         (page ? undefined : known.granted(viewer, item, url, address, country, origin));
       if (response !== undefined) return response;
     }
+    const shown = page(request, url, env);
+    if (shown !== undefined) return shown;
     // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
     // when the call's texts are in the memory of the old one. Neither this call nor `repeat` nor `grant` has any.
     if (!is_ready()) return forget(request, env, ctx);

@@ -125,7 +125,7 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
+        for file in ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
@@ -144,13 +144,20 @@ impl Workerd {
                 format!("(name = \"{name}\", text = embed \"variable-{index}\"), ")
             };
         }
+        let console = variables.iter().any(|(name, _)| name == "CONSOLE").then(console_assets);
+        if console.is_some() {
+            bindings += CONSOLE_BINDING;
+        }
         let has_entrypoint = entry.contains("Entitlements");
         if has_entrypoint {
             callers::write_modules(&dir);
         }
-        fs::write(dir.join("config.capnp"), config(&bindings, has_entrypoint)).unwrap();
+        let assets = console.clone().unwrap_or_default();
+        fs::write(dir.join("config.capnp"), config(&bindings, &assets, has_entrypoint)).unwrap();
         let mut command = Command::new(program());
         command.args(["serve", "config.capnp", "--control-fd=1"]).current_dir(&dir);
+        // Of workerd's own features only its service for assets is experimental.
+        command.args(console.map(|_| "--experimental"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("workerd runs");
         let output = Arc::new(Mutex::new(String::new()));
@@ -290,7 +297,22 @@ impl Drop for Workerd {
     }
 }
 
-fn config(bindings: &str, has_entrypoint: bool) -> String {
+/// The binding by which the Worker reads the console's files, as in wrangler.toml.
+const CONSOLE_BINDING: &str =
+    "(name = \"ASSETS\", service = (name = \"site\", entrypoint = \"AssetWorker\")), ";
+
+/// The service for the console's files, which `cargo xtask build` makes.
+fn console_assets() -> String {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("console/dist");
+    assert!(dir.join("console/index.html").exists(), "console/dist: `cargo xtask build` makes it");
+    let settings = r#"{\"html_handling\":\"auto-trailing-slash\",\"not_found_handling\":\"none\",\"run_worker_first\":true}"#;
+    let dir = dir.display();
+    format!(
+        "\n    (name = \"site\", assets = (path = \"{dir}\", userWorker = \"main\", config = \"{settings}\")),"
+    )
+}
+
+fn config(bindings: &str, assets: &str, has_entrypoint: bool) -> String {
     let (date, flags) = compatibility();
     let Callers { services, sockets, workers } =
         if has_entrypoint { callers::config(&date, CF_HEADER) } else { Callers::default() };
@@ -300,7 +322,7 @@ const config :Workerd.Config = (
   extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
   services = [
     (name = "main", worker = .main),
-    (name = "kv", worker = .kv),{services}
+    (name = "kv", worker = .kv),{services}{assets}
     (name = "internet", network = (allow = ["public", "private"]))
   ],
   sockets = [
@@ -313,6 +335,7 @@ const main :Workerd.Worker = (
     (name = "entry.js", esModule = embed "entry.js"),
     (name = "index.js", esModule = embed "index.js"),
     (name = "generated.js", esModule = embed "generated.js"),
+    (name = "console.mjs", esModule = embed "console.mjs"),
     (name = "known.mjs", esModule = embed "known.mjs"),
     (name = "rpc.mjs", esModule = embed "rpc.mjs"),
     (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")

@@ -1,17 +1,17 @@
-//! `cargo xtask build`: the Worker's release build.
+//! `cargo xtask build`: the Worker's release build, and the console's.
 
 use std::{
-    collections::hash_map::DefaultHasher,
     fs,
-    hash::{Hash, Hasher},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    deploy_check, node,
+    console, deploy_check,
+    fingerprint::Fingerprint,
+    node,
     paths::Paths,
     rust::WasmRust,
     setup, shrink,
@@ -38,14 +38,16 @@ const INPUTS: [&str; 10] = [
 const GENERATED: &str = "build/generated.js";
 
 /// Our modules: where they are, and their names beside it.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 4] = [
     ("src/worker/entry.js", "build/index.js"),
+    ("src/worker/console.mjs", "build/console.mjs"),
     ("src/worker/known.mjs", "build/known.mjs"),
     ("src/worker/rpc.mjs", "build/rpc.mjs"),
 ];
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 5] = ["index.js", "generated.js", "known.mjs", "rpc.mjs", "index_bg.wasm"];
+pub const DEPLOYED: [&str; 6] =
+    ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";
@@ -71,6 +73,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         deploy_check::before_deploy(&paths, args.env.as_deref())?;
     }
     let rust = setup::build_tools(&paths)?;
+    console::build(&paths, args.force, args.for_wrangler)?;
     let built = worker(&paths, &rust, args.force, args.for_wrangler)?;
     if !args.for_wrangler {
         let wasm = wasm(&paths);
@@ -78,6 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let state = if built { "" } else { " (unchanged)" };
         println!("{}: {}{state}", paths.shown(&wasm), size.describe());
         size.check()?;
+        println!("{}: {}", console::ASSETS, console::check(&paths)?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -134,34 +138,15 @@ fn put_entry(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Stands for everything that goes into the Worker: contents, not times, which a checkout changes.
+/// Stands for everything that goes into the Worker.
 fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
-    let mut files = Vec::new();
-    for input in INPUTS {
-        collect(&paths.in_root(input), &mut files)?;
-    }
-    files.sort();
-    let mut hasher = DefaultHasher::new();
-    (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version, shrink::describe()).hash(&mut hasher);
+    let tools = (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version, shrink::describe());
+    let mut fingerprint = Fingerprint::with(tools);
     for package in ["binaryen", "esbuild"] {
-        node::package_version(paths, package).hash(&mut hasher);
+        fingerprint.add(node::package_version(paths, package));
     }
-    for file in files {
-        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        (file, bytes).hash(&mut hasher);
-    }
-    Ok(format!("{:016x}", hasher.finish()))
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            collect(&entry?.path(), files)?;
-        }
-    } else if path.exists() {
-        files.push(path.to_owned());
-    }
-    Ok(())
+    fingerprint.add_files(paths, &INPUTS)?;
+    Ok(fingerprint.finish())
 }
 
 #[cfg(test)]

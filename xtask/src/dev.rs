@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{
-    build, job,
+    build, console, job,
     job::Stopwatch,
     keys::{self, DevKeys},
     media::{self, Media},
@@ -69,6 +69,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let rust = setup::build_tools(&paths)?;
+    console::build(&paths, false, false)?;
     build::worker(&paths, &rust, false, false)?;
     let keys = keys::ensure(&paths)?;
     let port = choose_port(args.selection.port)?;
@@ -78,12 +79,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let origin = origin_of(args, &paths, &keys, port, &dir)?;
     let edge_url = format!("http://127.0.0.1:{port}");
     let media = Media::on(server::free_port(port.saturating_add(MEDIA_PORT_OFFSET))?);
+    let personas = personas::mint(&paths, &keys, &edge_url)?;
+    let option = args.selection.option(&paths, port);
+    console::write_samples(&paths, &keys, &personas, &option, &dir)?;
     let mut parts = start(&paths, &keys, port, &edge_url, origin.as_ref(), &media, &dir)?;
     if origin.is_none() {
         publish_once(&paths, &keys, &edge_url)?;
     }
     let is_published = wait_for_content(&mut parts, &edge_url, args.origin.is_none())?;
-    let personas = personas::mint(&paths, &keys, &edge_url)?;
     personas::write(&dir, &personas)?;
     personas::write_staff(&dir, &Staff::OPERATOR, &keys.operator_token()?)?;
     personas::write_staff(&dir, &Staff::SUPPORT, &keys.support_token()?)?;
@@ -100,7 +103,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let (_, wrong) = personas::check(&personas)?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("{}", describe(&paths, &run, &media, &keys, &personas, &args.selection.option(&paths, port)));
+    println!("{}", describe(&paths, &run, &media, &keys, &personas, &option));
     if !is_published {
         println!("Nothing is published yet: the Worker answers 503 until the publisher has read the export.");
     }
@@ -122,7 +125,9 @@ fn describe(
     option: &str,
 ) -> String {
     let dir = paths.shown(&run.dir);
-    let mut text = format!("\nWorker   {}\n", run.edge_url);
+    let mut text =
+        format!("\nOpen     {}/console/     why may a viewer play an item, or not?\n\n", run.edge_url);
+    text += &format!("Worker   {}\n", run.edge_url);
     if let Some(url) = &run.origin_url {
         text += &format!("origin   {url}\n");
     }
@@ -219,7 +224,7 @@ fn start<'a>(
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
     let mut vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
     vars.extend(media.vars(keys)?);
-    let worker = move || server::start(paths, port, dir, &vars);
+    let worker = move || server::start(paths, port, dir, &vars, &console::samples_file(dir));
     let worker = Part::start("Worker", dir.join("wrangler.log"), worker)?;
     parts.push(worker.answering_at(format!("{edge_url}/healthz")).needing("workerd"));
     parts.iter_mut().try_for_each(Part::wait)?;

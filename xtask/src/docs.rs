@@ -6,14 +6,26 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::paths::Paths;
+use crate::{console, paths::Paths};
+
+/// Arguments of `cargo xtask docs`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Copy the pictures of the console that the last `cargo xtask test` made into docs/images, and nothing else
+    #[arg(long)]
+    images: bool,
+}
 
 /// Runs `cargo xtask docs`.
 ///
 /// # Errors
-/// If cargo cannot be run.
-pub fn run() -> Result<ExitCode> {
+/// If cargo cannot be run, or if there are no pictures.
+pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
+    if args.images {
+        console::copy_pictures(&paths)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // The tables of a crate's routes are written by that crate's tests.
     for (package, test, filters) in [
         ("admit", "docs", &["tables::", "openapi::"][..]),

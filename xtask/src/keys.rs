@@ -181,6 +181,12 @@ impl DevKeys {
         self.token(SUPPORT, &claims.as_object().cloned().unwrap_or_default(), 86_400)
     }
 
+    /// The namespace of the customers of the issuer called `name`.
+    pub fn namespace(&self, name: &str) -> Option<&str> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == name)?;
+        issuer.config.get("namespace")?.as_str()
+    }
+
     /// The variables by which a Worker on this machine knows issuers and publisher.
     pub fn vars(&self) -> Result<Vec<(String, String)>> {
         let mut vars = Vec::new();
@@ -244,7 +250,8 @@ impl DevKeys {
         if !old.is_empty() && !old.starts_with(MARK) {
             bail!("{} is your own; move it away, the development keys go there", path.display());
         }
-        let lines = self.vars()?.into_iter().map(|(name, value)| format!("{name}='{value}'"));
+        let vars = self.vars()?.into_iter().chain([("CONSOLE".to_owned(), "on".to_owned())]);
+        let lines = vars.map(|(name, value)| format!("{name}='{value}'"));
         let new = std::iter::once(MARK.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n";
         // wrangler restarts the Worker when the file changes, so leave it alone if it does not.
         if new == old {

@@ -1,17 +1,19 @@
 //! Sets up, builds, runs and tests Admit: the parts that `cargo xtask` and the benchmarks in `bench/` share.
 //!
 //! [`paths`], [`step`] and [`job`] are the ground: where things are, a command with a log and a limit, children that
-//! never outlive us. [`setup`] gets the tools ([`rust`], [`debian`], [`node`], [`tools`]), [`build`] makes the Worker,
-//! [`dev`] runs everything ([`server`], [`origin`], [`supervise`], [`guarded`]), [`suite`] is `cargo xtask test`.
+//! never outlive us. [`setup`] gets the tools ([`rust`], [`debian`], [`node`], [`tools`]), [`build`] makes the Worker
+//! and [`console`] its pages, [`dev`] runs everything ([`server`], [`origin`], [`supervise`], [`guarded`]), [`suite`] is `cargo xtask test`.
 
 pub mod bench;
 pub mod build;
+mod console;
 mod crew;
 mod debian;
 mod deploy_check;
 pub mod dev;
 pub mod docs;
 pub mod doctor;
+mod fingerprint;
 pub mod fuzz;
 pub mod guarded;
 pub mod job;

@@ -28,7 +28,7 @@ enum Command {
     /// Check formatting and lints, run every test natively and against the Worker
     Test(suite::Args),
     /// Write the tables of docs/ that follow from the code
-    Docs,
+    Docs(docs::Args),
     /// Build the Worker for release and check its size
     Build(build::Args),
     /// Measure checks, snapshots and steps on this machine
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Command::Keys => keys::print_dir(),
         Command::Origin(args) => origin::run(&args),
         Command::Test(args) => suite::run(&args),
-        Command::Docs => docs::run(),
+        Command::Docs(args) => docs::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(None, &args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -58,6 +58,8 @@ pub struct Persona {
     token: String,
     base_url: String,
     item_id: u64,
+    customer: String,
+    claims: Map<String, Value>,
     expect: Map<String, Value>,
 }
 
@@ -74,10 +76,14 @@ pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona
         let object = |name: &str| sample.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
         let ttl_secs = sample.get("ttl_secs").and_then(Value::as_i64).unwrap_or(TTL_SECS);
         let item_id = sample.get("item_id").and_then(Value::as_u64);
+        let (issuer, claims) = (text("issuer")?, object("claims"));
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         Ok(Persona {
             name: text("name")?,
             why: text("why")?,
-            token: keys.token(&text("issuer")?, &object("claims"), ttl_secs)?,
+            token: keys.token(&issuer, &claims, ttl_secs)?,
+            customer: format!("{}:{subject}", keys.namespace(&issuer).unwrap_or_default()),
+            claims,
             base_url: base_url.to_owned(),
             item_id: item_id.with_context(|| format!("a persona has no \"item_id\": {sample}"))?,
             expect: object("expect"),
@@ -115,6 +121,8 @@ pub fn read(dir: &Path) -> Result<Vec<Persona>> {
             token: text("token")?,
             base_url: text("base_url")?,
             item_id: value.get("item_id")?.as_u64()?,
+            customer: text("customer")?,
+            claims: value.get("claims")?.as_object()?.clone(),
             expect: value.get("expect")?.as_object()?.clone(),
         })
     };
@@ -146,6 +154,31 @@ impl Persona {
         &self.name
     }
 
+    /// What the viewer shows.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// The viewer's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The number of the viewer's item.
+    pub const fn item_id(&self) -> u64 {
+        self.item_id
+    }
+
+    /// The viewer as AuthZEN names a customer: `namespace:subject`.
+    pub fn customer(&self) -> &str {
+        &self.customer
+    }
+
+    /// The claims of the token, without those of its issuer and about time.
+    pub const fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
     /// The address that checks the viewer's item.
     pub fn check_url(&self) -> String {
         format!("{}{}", self.base_url, self.path("access"))
@@ -170,6 +203,8 @@ impl Persona {
             "token": self.token,
             "base_url": self.base_url,
             "item_id": self.item_id,
+            "customer": self.customer,
+            "claims": self.claims,
             "expect": self.expect,
         })
     }

@@ -17,8 +17,15 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
 
-/// Starts `wrangler dev` on `port`, its state and logs in `dir`, with `vars` on top of those of `.dev.vars`.
-pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) -> Result<Guarded> {
+/// Starts `wrangler dev` on `port`, its state and logs in `dir`, with `vars` and those of `vars_file` on top of those of
+/// `.dev.vars`.
+pub fn start(
+    paths: &Paths,
+    port: u16,
+    dir: &Path,
+    vars: &[(String, String)],
+    vars_file: &Path,
+) -> Result<Guarded> {
     let program = node::bin(paths, "wrangler");
     Guarded::start(paths, "the Worker", &program, dir.join("wrangler.log"), |command| {
         command.args([
@@ -29,6 +36,10 @@ pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) ->
             &format!("--port={port}"),
         ]);
         command.arg("--persist-to").arg(dir.join("state"));
+        // The later file counts where both have a variable.
+        for file in [&paths.in_root(".dev.vars"), vars_file] {
+            command.arg("--env-file").arg(file);
+        }
         for (name, value) in vars {
             command.arg("--var").arg(format!("{name}:{value}"));
         }

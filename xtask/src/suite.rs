@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    bench, build,
+    bench, build, console,
     guarded::Guarded,
     job::{self, Stopwatch},
     node,
@@ -232,12 +232,31 @@ impl Suite<'_> {
             tests.env("ADMIT_PLAYBACK_SIGN", paths.target.join("debug/examples").join(SIGNER));
             self.command(name, with_worker(tests))?;
         }
+        self.console(&dev.run)?;
         // Last, because it stops the origin.
         let mut tests =
             cargo(paths, &["test", "--locked", "--workspace", "--test", "readme", "--", "--include-ignored"]);
         tests.env("ADMIT_XTASK", &paths.exe);
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default())).map(drop)
+    }
+
+    /// The console: its types, its size, and its pages in a browser.
+    fn console(&mut self, run: &Run) -> Result<()> {
+        let paths = self.paths;
+        self.part("console size", || {
+            println!("{}", console::check(paths)?);
+            Ok(Tally::default())
+        })?;
+        for types in console::types(paths)? {
+            self.command("console types", types)?;
+        }
+        let Some(chromium) = console::chromium(paths)? else {
+            self.skip("console tests", "there is no Chromium: install one, or name it in ADMIT_CHROMIUM");
+            return Ok(());
+        };
+        let tests = with_worker(console::browser_tests(paths, &chromium)?, run);
+        self.command("console tests", tests)
     }
 
     fn command(&mut self, name: &'static str, work: Command) -> Result<()> {

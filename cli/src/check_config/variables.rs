@@ -32,6 +32,9 @@ pub const SECRET_STAND_IN: &str = "stand-in-stand-in-stand-in-stand-in-stand-in-
 const KEYS_STAND_IN: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
+/// The binding by which the Worker reads the console's files.
+const ASSETS: &str = "ASSETS";
+
 /// The most errors that are looked for in one environment.
 const ERRORS_MAX: usize = 100;
 
@@ -137,6 +140,17 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
         && !bindings.unseen.borrow().contains("ISSUERS")
     {
         capabilities::check(settings, config, report);
+    }
+    let assets = settings.inherited("assets").and_then(|assets| assets.get("binding"));
+    if config.as_ref().is_some_and(|config| config.console)
+        && assets.is_none_or(|binding| binding.value.as_str() != Some(ASSETS))
+    {
+        report.error(
+            settings,
+            &member(&settings.place("vars"), "CONSOLE"),
+            format!("the console is on, but its files are not bound to {ASSETS}"),
+            format!("keep the table [assets] with binding = \"{ASSETS}\""),
+        );
     }
     for position in symmetric_in(bindings.vars.get("ISSUERS")) {
         report.warn(
@@ -276,6 +290,9 @@ pub fn known_variables() -> BTreeSet<String> {
 /// Secrets of the Worker. They should never stand in the file.
 const SECRETS: [&str; 2] = ["JWKS_CACHE_SECRET", "ORIGIN_SECRET"];
 
+/// The sample viewers of a local run, which the console shows to everyone. Only `cargo xtask dev` may set it.
+const SAMPLES: &str = "CONSOLE_SAMPLES";
+
 fn is_binding_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     !name.is_empty() && name.bytes().all(is_letter)
@@ -306,6 +323,13 @@ fn check_names(
                 &place,
                 "a secret stands in the file: everyone who reads the file can use it",
                 format!("take it out, and run `npx wrangler secret put {name}`"),
+            );
+        } else if name == SAMPLES {
+            report.error(
+                settings,
+                &place,
+                "the console would hand these tokens to everyone who asks; the variable is for local runs only",
+                format!("remove {SAMPLES}"),
             );
         } else if !bindings.known.contains(name) {
             match nearest(name, &bindings.known) {

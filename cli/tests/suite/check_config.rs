@@ -47,6 +47,9 @@ fn a_configuration_without_problems_passes() {
     assert!(ended.stdout.contains("wrangler.toml (top level): no errors, no warnings"), "{}", ended.stdout);
     // The file does not have the secret's value, and the report says that it is needed.
     assert!(ended.stdout.contains("npx wrangler secret put PUBLISHER_SECRET"), "{}", ended.stdout);
+    let console = good().replace("CORS_ORIGINS", "CONSOLE = \"on\"\nCORS_ORIGINS")
+        + "\n[assets]\ndirectory = \"console/dist\"\nbinding = \"ASSETS\"\n";
+    check(&bench, &console, &[]).ok();
     // Numbers, tables and arrays become JSON, as wrangler passes them on.
     let tables = good()
         .replace(&format!("SNAPSHOT_KEYS = '{KEYS}'"), "ORIGIN_TIMEOUT_MS = 5000\n[[vars.SNAPSHOT_KEYS.keys]]\nkty = \"OKP\"\ncrv = \"Ed25519\"\nx = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"");
@@ -81,6 +84,17 @@ fn each_mistake_is_found_where_it_is() {
             "CORS_ORIGINS = \"*\"",
             "ORIGIN_URL = \"https://access.example.com/api\"",
             ":9: vars.ORIGIN_URL: leads back to this Worker",
+        ),
+        ("CORS_ORIGINS = \"*\"", "CONSOLE = \"yes\"", ":9: vars.CONSOLE: expected on or off, found \"yes\""),
+        (
+            "CORS_ORIGINS = \"*\"",
+            "CONSOLE = \"on\"",
+            ":9: vars.CONSOLE: the console is on, but its files are not",
+        ),
+        (
+            "CORS_ORIGINS = \"*\"",
+            "CONSOLE_SAMPLES = \"{}\"",
+            ":9: vars.CONSOLE_SAMPLES: the console would hand these tokens to everyone who asks",
         ),
         (
             "binding = \"SNAPSHOT\"",

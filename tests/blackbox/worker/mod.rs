@@ -1,6 +1,7 @@
 //! The Worker in workerd: the suite itself, and tests that need a runtime. Run by `cargo xtask test`.
 
 mod bodies;
+mod console;
 mod edge;
 mod keys;
 mod known;
