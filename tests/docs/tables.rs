@@ -29,7 +29,7 @@ const TABLES: [Table; 5] = [
         has: |kind| matches!(kind, Kind::Read | Kind::Checks | Kind::Playback | Kind::Health),
     },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
-    Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Authzen) },
+    Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Evaluation | Kind::Authzen) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
     Table {
         page: ORIGIN,

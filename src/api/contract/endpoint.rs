@@ -65,7 +65,9 @@ pub enum Kind {
     Checks,
     /// Signs what opens an item's media, if the viewer may play the item now. At the edge only.
     Playback,
-    /// Decides in the form of AuthZEN, or describes where that is done. At the edge only.
+    /// Decides in the form of AuthZEN: at the edge by the published snapshot, at the origin by its database.
+    Evaluation,
+    /// Searches in the form of AuthZEN, or describes where that is done. At the edge only.
     Authzen,
     /// Says whether the service works.
     Health,
@@ -181,7 +183,7 @@ impl Kind {
     #[must_use]
     pub const fn is_served_by(self, server: Server) -> bool {
         match self {
-            Self::Read | Self::Health => true,
+            Self::Read | Self::Evaluation | Self::Health => true,
             Self::Write(_) | Self::SignIn { .. } => !matches!(server, Server::LoneEdge),
             Self::Publish | Self::Playback | Self::Checks | Self::Authzen => {
                 !matches!(server, Server::Origin)
