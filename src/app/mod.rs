@@ -63,6 +63,7 @@ use crate::{
 };
 
 pub use audit::AuditEvent;
+pub use authzen::LocalQuestions;
 pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
 pub use finish::{Completion, unconfigured};

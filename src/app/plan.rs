@@ -137,7 +137,7 @@ impl Plan {
             Kind::Playback => Self::Read(ReadPlan::Playback(PlaybackPlan::of(route, request.query))),
             Kind::Checks => Self::Checks,
             Kind::Health => Self::Read(ReadPlan::Health),
-            Kind::Authzen => match route {
+            Kind::Authzen | Kind::Evaluation => match route {
                 Route::Authzen(api) => Self::Authzen(AuthzenPlan { api, asked: OnceCell::new() }),
                 _ => Self::Read(ReadPlan::Metadata),
             },
