@@ -1,11 +1,9 @@
 //! A customer's record, as text and JSON show it.
 
-use admit_publish::{
-    details::title,
-    published::{FoundRecord, Published},
-};
+use admit_publish::published::{FoundRecord, Published};
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
+    details::title,
     item::ItemRecord,
     schema::{RenewStatus, SubscriptionStatus},
     time::{UnixSecs, iso8601},

@@ -11,6 +11,7 @@ use admit_snapshot::{
     index::Tree,
     key::EntryKey,
     object::{ObjectKind, ObjectName},
+    report::Effect,
     table::Entry,
     version::{Found, ObjectCache, Record, Version},
 };
@@ -18,7 +19,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     head::SignedHead,
-    overlay::{self, Effect},
+    overlay,
     store::{
         Store,
         reach::{self, read},
