@@ -165,6 +165,12 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsErro
     }
 }
 
+/// The name of the key (`kid`) by which a compact JWS says that it is signed, verified or not.
+#[must_use]
+pub fn key_name(jws: &str) -> Option<String> {
+    UnverifiedToken::parse(jws).ok()?.key_id
+}
+
 /// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
 /// kind of token signed by the same key is accepted. No claim is required.
 ///

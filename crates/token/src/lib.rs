@@ -77,7 +77,7 @@ pub use error::{
     BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,
 };
 pub use fetched::SentFetch;
-pub use jws::verify_jws;
+pub use jws::{key_name, verify_jws};
 pub use keys::{KeySet, KeySetError};
 pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
 #[cfg(feature = "native")]

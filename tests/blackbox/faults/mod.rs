@@ -33,4 +33,5 @@ mod rights;
 mod strangers;
 mod unconfirmed;
 mod verdicts;
+mod versions;
 mod written;
