@@ -256,6 +256,8 @@ fn transfer(route: Route<'_>, method: &str) -> Result<Transfer, ApiError> {
         Route::Check => Transfer::Check,
         Route::Keys => Transfer::Keys,
         Route::Issuers => Transfer::Issuers,
+        Route::Report => Transfer::Report,
+        Route::Diff => Transfer::Diff,
         _ => return Err(ApiError::RouteNotFound),
     })
 }

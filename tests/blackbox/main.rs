@@ -32,6 +32,7 @@ mod leases;
 mod many;
 mod matrix;
 mod misbehaving_origin;
+mod operators;
 mod oracle;
 mod origin;
 mod packs;

@@ -253,4 +253,10 @@ endpoints! {
     ISSUERS: "/snapshot/issuers" => [
         publish(Methods::READ, TO_READ) => "Lists the issuers of this edge, without their keys",
     ];
+    REPORT: "/snapshot/report" => [
+        publish(Methods::READ, TO_READ) => "Describes the snapshot in use: head, objects, versions, lease, configuration",
+    ];
+    DIFF: "/snapshot/diff" => [
+        publish(Methods::READ, TO_READ) => "Shows what changed between two versions, page by page",
+    ];
 }
