@@ -28,7 +28,7 @@
 //! | --- | --- |
 //! | `worker` | the Worker; the only module that names the platform. Wasm only |
 //! | [`app`] | the whole service over ports: answers from memory, or names what it needs |
-//! | [`config`] | the bindings, validated as a whole |
+//! | [`config`], [`advice`] | the bindings, validated as a whole; valid values that are probably a mistake |
 //! | [`api`] | the wire: routes, bodies, errors, CORS |
 //! | [`entitlement`] | decides whether a viewer may play an item. Pure |
 //! | [`token`] | from an `Authorization` header to a principal |
@@ -39,6 +39,7 @@
 //!
 //! `ARCHITECTURE.md` draws the modules and follows a request and a snapshot through them.
 
+pub mod advice;
 pub mod api;
 pub mod app;
 pub mod config;

@@ -5,6 +5,7 @@ pub mod bodies;
 pub mod checks;
 pub mod contract;
 pub mod cors;
+pub mod diff;
 pub mod error;
 pub(crate) mod json;
 mod list;

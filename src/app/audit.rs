@@ -51,7 +51,12 @@ impl Change {
                 Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),
                 Transfer::Delete(key) => (stored_action(key, true), Some(key.to_string())),
                 Transfer::Pack => ("store", Some("pack".to_owned())),
-                Transfer::Send(_) | Transfer::Check | Transfer::Keys | Transfer::Issuers => return None,
+                Transfer::Send(_)
+                | Transfer::Check
+                | Transfer::Keys
+                | Transfer::Issuers
+                | Transfer::Report
+                | Transfer::Diff => return None,
             },
         };
         Some(Self { action, key })

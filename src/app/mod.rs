@@ -63,6 +63,7 @@ use crate::{
 };
 
 pub use audit::AuditEvent;
+pub use authzen::LocalQuestions;
 pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
 pub use finish::{Completion, unconfigured};
@@ -386,9 +387,14 @@ impl<P: Platform> App<P> {
         request: &Request<'_>,
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Transferred {
-        let (issuers, in_flight) = (&*self.config.issuers, &self.in_flight);
-        let publisher =
-            Publisher { reader: self.supply().library.reader, tokens: &self.tokens, issuers, in_flight };
+        let loader = self.supply().library;
+        let publisher = Publisher {
+            reader: loader.reader,
+            loader,
+            tokens: &self.tokens,
+            config: &self.config,
+            in_flight: &self.in_flight,
+        };
         publisher.transfer(transfer, request, body).await.unwrap_or_else(Transferred::from)
     }
 

@@ -137,7 +137,7 @@ impl Plan {
             Kind::Playback => Self::Read(ReadPlan::Playback(PlaybackPlan::of(route, request.query))),
             Kind::Checks => Self::Checks,
             Kind::Health => Self::Read(ReadPlan::Health),
-            Kind::Authzen => match route {
+            Kind::Authzen | Kind::Evaluation => match route {
                 Route::Authzen(api) => Self::Authzen(AuthzenPlan { api, asked: OnceCell::new() }),
                 _ => Self::Read(ReadPlan::Metadata),
             },
@@ -256,6 +256,8 @@ fn transfer(route: Route<'_>, method: &str) -> Result<Transfer, ApiError> {
         Route::Check => Transfer::Check,
         Route::Keys => Transfer::Keys,
         Route::Issuers => Transfer::Issuers,
+        Route::Report => Transfer::Report,
+        Route::Diff => Transfer::Diff,
         _ => return Err(ApiError::RouteNotFound),
     })
 }

@@ -5,7 +5,7 @@ use admit::ports::{Platform as _, UpstreamAnswer};
 use crate::{
     authzen, cases, catalogue,
     catalogue::Published,
-    configured, holdings,
+    configured, contract, holdings,
     in_process::InProcess,
     issuers, many,
     matrix::Matrix,
@@ -93,6 +93,25 @@ fn every_write_right_and_wrong() {
 fn no_client_can_pretend_to_be_another() {
     let (service, origin) = with_origin();
     writes::spoofing(&service, &origin);
+}
+
+#[test]
+fn every_operation_of_the_document_is_answered_with_success() {
+    let service = service();
+    service.app.platform().store().limit_lists(2);
+    let published = catalogue::publish(&service, 1);
+    cases::run(&service);
+    publishing::run(&service, &published);
+    many::run(&service, &published);
+    let (service, origin) = with_origin();
+    writes::run(&service, &origin);
+    let service = InProcess::new(&authzen::variables(&[])).unwrap();
+    authzen::run(&service, &catalogue::publish(&service, 1));
+    let signing = InProcess::new(&playback::variables()).unwrap();
+    playback::run(&signing, &catalogue::publish(&signing, 1));
+    contract::exercise_others(&service, &signing);
+    holdings::run(&InProcess::new(&holdings::variables()).unwrap());
+    contract::assert_all_seen(contract::Writes::AreSeen);
 }
 
 fn with_pass_through(prefixes: &str) -> (InProcess, Origin) {

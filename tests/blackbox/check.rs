@@ -107,7 +107,7 @@ pub fn problems(wire: &Wire, answer: &Answer, pages: Pages) -> Vec<String> {
 }
 
 fn is_read_publicly(wire: &Wire) -> bool {
-    let target = wire.seen.clone().unwrap_or_else(|| String::from_utf8_lossy(&wire.target).into_owned());
+    let target = wire.seen();
     let path = target.split('?').next().unwrap_or_default();
     let is_viewers = path.ends_with("/access")
         || path.starts_with("/items/access/")

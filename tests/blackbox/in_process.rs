@@ -12,6 +12,7 @@ use admit::{
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 
 use crate::{
+    contract,
     subject::Subject,
     wire::{Answer, Payload, Wire},
 };
@@ -47,7 +48,7 @@ impl Subject for InProcess {
                 values.map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned()).collect();
             values.join(", ")
         };
-        let target = wire.seen.clone().unwrap_or_else(|| String::from_utf8_lossy(&wire.target).into_owned());
+        let target = wire.seen();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let country = match &config.country_header {
             Some(name) => header(name),
@@ -94,7 +95,9 @@ impl Subject for InProcess {
             headers.push(("content-length".to_owned(), body.len().to_string()));
         }
         let body = if wire.method == "HEAD" { Vec::new() } else { body.to_vec() };
-        Answer { status: reply.status, headers, body }
+        let answer = Answer { status: reply.status, headers, body };
+        contract::check(&wire.method, &target, &answer);
+        answer
     }
 
     fn now(&self) -> i64 {

@@ -2,7 +2,7 @@
 //! the Worker in workerd ([`worker`]), and how the service behaves when its surroundings fail ([`faults`]).
 //!
 //! `subject` is the interface to both. `wire` and `client` are requests and answers, `issuers`, `personas`, `catalogue`
-//! and `origin` the world around the subject, `check` the rules for every answer. Each other module is a group of cases
+//! and `origin` the world around the subject, `check` and `contract` the rules for every answer. Each other module is a group of cases
 //! with a function `run` that returns the number of requests.
 //!
 //! Tests of `worker` are ignored unless `cargo xtask test` runs them, which builds the Worker first.
@@ -23,6 +23,7 @@ mod catalogue;
 mod check;
 mod client;
 mod configured;
+mod contract;
 mod faults;
 mod holdings;
 mod in_process;
@@ -31,6 +32,7 @@ mod leases;
 mod many;
 mod matrix;
 mod misbehaving_origin;
+mod operators;
 mod oracle;
 mod origin;
 mod packs;

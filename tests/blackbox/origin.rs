@@ -168,8 +168,15 @@ pub fn denial(status: u16, message: &str) -> Given {
 /// The origin's answer to a check that it grants.
 pub fn access(item_id: i64) -> Value {
     json!({"id": 44, "account_id": 7, "customer_id": 9, "customer_uuid": "u", "ip_address": "10.0.0.1",
-           "country_code": "ZZ", "created_at": 1, "expires_at": 4_000_000_000_i64,
-           "item": {"id": item_id, "content": "of the origin"}})
+    "country_code": "ZZ", "created_at": 1, "expires_at": 4_000_000_000_i64,
+    "item": {
+        "content": "of the origin", "id": item_id, "merchant_id": 7,
+        "merchant_uuid": "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934", "title": "Of the origin", "is_active": true,
+        "active": true, "access_control_type": {"id": 4, "name": "Paid", "auth": true},
+        "item_type": {"id": 1, "name": "t", "content_type": "ovp", "host": "h", "description": "d"},
+        "age_restriction": null, "metadata": [], "metahash": {}, "plan_switch_enabled": false, "created_at": 1,
+        "updated_at": 1,
+    }})
 }
 
 /// The subject of a bearer token.

@@ -9,7 +9,7 @@ use super::{
     catalogue::Published,
     check::{Pages, error_body, problems},
     issuers::{self, Signer},
-    leases, packs,
+    leases, operators, packs,
     subject::Subject,
     wire::{Answer, Payload, Wire},
 };
@@ -68,6 +68,7 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     packs::run(&mut publisher, published);
     heads(&mut publisher, published);
     leases::run(&mut publisher, published);
+    operators::run(&mut publisher, published, 50);
     publisher.sent
 }
 

@@ -62,6 +62,11 @@ impl Wire {
         Self { method: "HEAD".to_owned(), ..self.clone() }
     }
 
+    /// Path and query as the Worker sees them.
+    pub fn seen(&self) -> String {
+        self.seen.clone().unwrap_or_else(|| String::from_utf8_lossy(&self.target).into_owned())
+    }
+
     /// Method and target for messages, without tokens, which are long.
     pub fn describe(&self) -> String {
         let target = String::from_utf8_lossy(&self.target);

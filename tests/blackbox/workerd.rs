@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::{
     callers::{self, Callers},
-    client,
+    client, contract,
     subject::Subject,
     wire::{Answer, Wire},
 };
@@ -373,8 +373,10 @@ fn collect(stream: impl std::io::Read + Send + 'static, output: &Arc<Mutex<Strin
 
 impl Subject for Workerd {
     fn send(&self, wire: &Wire) -> Answer {
-        client::send(self.address, "edge.example", wire, Some(CF_HEADER))
-            .unwrap_or_else(|error| panic!("{}: {error}\n{}", wire.describe(), self.output()))
+        let answer = client::send(self.address, "edge.example", wire, Some(CF_HEADER))
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", wire.describe(), self.output()));
+        contract::check(&wire.method, &wire.seen(), &answer);
+        answer
     }
 
     fn now(&self) -> i64 {
@@ -413,7 +415,9 @@ impl DevServer {
 impl Subject for DevServer {
     fn send(&self, wire: &Wire) -> Answer {
         let answer = client::send(self.address, &self.host, wire, None);
-        answer.unwrap_or_else(|error| panic!("{}: {error}", wire.describe()))
+        let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", wire.describe()));
+        contract::check(&wire.method, &wire.seen(), &answer);
+        answer
     }
 
     fn now(&self) -> i64 {

@@ -30,7 +30,7 @@ const TABLES: [Table; 6] = [
     },
     Table { page: API, name: "support", has: |kind| matches!(kind, Kind::Support) },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
-    Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Authzen) },
+    Table { page: AUTHZEN, name: "authzen", has: |kind| matches!(kind, Kind::Evaluation | Kind::Authzen) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
     Table {
         page: ORIGIN,

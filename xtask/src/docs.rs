@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{console, paths::Paths};
+use crate::{console, node, paths::Paths};
 
 /// Arguments of `cargo xtask docs`.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 /// Runs `cargo xtask docs`.
 ///
 /// # Errors
-/// If cargo cannot be run, or if there are no pictures.
+/// If cargo cannot be run, if npm has not what makes the types, or if there are no pictures.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     if args.images {
@@ -43,5 +43,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // The document's types for TypeScript. `tests/entry/openapi.test.mjs` fails while they are out of date.
+    node::ensure(&paths)?;
+    let mut types = Command::new(node::bin(&paths, "openapi-typescript"));
+    types.args(["docs/openapi.json", "--output", "types/openapi.d.ts"]).current_dir(&paths.root);
+    node::apply(&paths, &mut types)?;
+    let status = types.status().context("cannot run openapi-typescript")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

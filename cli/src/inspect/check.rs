@@ -1,12 +1,10 @@
 //! Explains a check: decided by the code that the edge runs.
 
 use admit::entitlement::{Considered, Decision, Grant, NEVER_EXPIRES, Question, explain};
-use admit_publish::{
-    details::{object, title},
-    published::{FoundRecord, Published},
-};
+use admit_publish::published::{FoundRecord, Published};
 use admit_snapshot::{
     customer::CustomerRecord,
+    details::{object, title},
     item::ItemRecord,
     key::EntryKey,
     time::{UnixSecs, iso8601},

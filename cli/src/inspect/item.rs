@@ -1,7 +1,7 @@
 //! An item and its external ids, as text and JSON show them.
 
-use admit_publish::{details::title, published::Published};
-use admit_snapshot::{item::ItemRecord, media::Media};
+use admit_publish::published::Published;
+use admit_snapshot::{details::title, item::ItemRecord, media::Media};
 use anyhow::{Result, bail};
 use serde::Serialize;
 

@@ -18,7 +18,10 @@ mod who;
 use std::path::PathBuf;
 
 use admit_publish::{clock::now_unix_secs, published::Published, store::Store};
-use admit_snapshot::time::Timestamp;
+use admit_snapshot::{
+    report::{HeadReport, HistoryReport, ObjectsReport},
+    time::Timestamp,
+};
 use admit_token::Principal;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -27,10 +30,7 @@ use self::{
     asked::OriginReport,
     check::nobody,
     customer::CustomerReport,
-    head::HeadReport,
-    history::HistoryReport,
     item::{ExternalName, ExternalReport, ItemReport},
-    sizes::ObjectsReport,
 };
 pub use self::{
     check::{CheckReport, GrantReport, check},
@@ -179,7 +179,7 @@ pub fn run(args: &Args) -> Result<()> {
         // A question about a customer or an item should not wait for the count.
         (false, false) => COUNTED_BESIDE_MAX,
     };
-    let head = HeadReport::new(&snapshot, args.key.as_deref(), now, shards_max)?;
+    let head = head::describe(&snapshot, args.key.as_deref(), now, shards_max)?;
     let mut report = InspectReport {
         head,
         objects: None,
@@ -217,7 +217,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         _ => {
             report.objects = Some(sizes::measure(&mut snapshot, args.all)?);
-            report.history = Some(HistoryReport::read(&store, args.key.as_deref(), now)?);
+            report.history = Some(history::read(&store, args.key.as_deref(), now)?);
         }
     }
     if args.json {

@@ -2,8 +2,13 @@
 
 use std::fmt::{Display, Write};
 
-use admit_publish::overlay::Effect;
-use admit_snapshot::time::iso8601;
+use admit_publish::overlay::note;
+use admit_snapshot::{
+    report::{
+        Effect, HeadReport, HistoryReport, KeptVersion, LeaseReport, ObjectsReport, ShardsReport, Signature,
+    },
+    time::iso8601,
+};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
@@ -11,10 +16,7 @@ use super::{
     asked::OriginReport,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
-    head::{HeadReport, Signature},
-    history::{HistoryReport, LeaseReport, VersionReport},
     item::{ExternalIdReport, ExternalReport, ItemReport},
-    sizes::{ObjectsReport, ShardsReport},
 };
 
 /// The longest bar of a histogram.
@@ -96,7 +98,7 @@ fn head(head: &HeadReport) -> String {
 
 fn counted(in_shards: u64, noun: &str, delta: Option<Effect>) -> String {
     match delta {
-        Some(delta) => format!("{} {noun}{}", HumanCount(delta.total(in_shards)), delta.note()),
+        Some(delta) => format!("{} {noun}{}", HumanCount(delta.total(in_shards)), note(delta)),
         None => format!(
             "{} {noun} in the shards (what the delta adds and removes is not counted; --all counts)",
             HumanCount(in_shards)
@@ -111,7 +113,7 @@ fn history(report: &HistoryReport) -> String {
         line(&mut out, label, "none: there is no version to roll back to");
     }
     for version in &report.versions {
-        let VersionReport { seq, as_of, customers, items, set_aside, .. } = version;
+        let KeptVersion { seq, as_of, customers, items, set_aside, .. } = version;
         let published =
             version.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
         let (customers, items) = (HumanCount(*customers), HumanCount(*items));
@@ -127,7 +129,7 @@ fn history(report: &HistoryReport) -> String {
         );
         label = "";
     }
-    let unlisted = report.versions_total.saturating_sub(report.versions.len());
+    let unlisted = report.versions_total.unwrap_or_default().saturating_sub(report.versions.len());
     if unlisted > 0 {
         line(&mut out, "", format_args!("... and {unlisted} older ones (`admit gc` drops old versions)"));
     }
@@ -180,8 +182,9 @@ fn objects(report: &ObjectsReport) -> String {
 fn shards(label: &str, report: &ShardsReport) -> String {
     let mut out = String::new();
     let bytes = |bytes: usize| HumanBytes(bytes as u64);
-    let ShardsReport { places, shards, measured, .. } = report;
-    let sample = if measured < shards {
+    let ShardsReport { places, measured, .. } = report;
+    let shards = report.shards.unwrap_or_default();
+    let sample = if *measured < shards {
         format!(", {measured} of them measured (--all measures all)")
     } else {
         String::new()
@@ -404,7 +407,9 @@ fn fee_line(fee: &FeeReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sizes::Bucket, *};
+    use admit_snapshot::report::Bucket;
+
+    use super::*;
 
     #[test]
     fn ages_have_one_unit() {
@@ -434,7 +439,7 @@ mod tests {
         let bucket = |up_to_bytes, shards| Bucket { up_to_bytes, shards };
         let report = ShardsReport {
             places: 2_048,
-            shards: 1_001,
+            shards: Some(1_001),
             measured: 1_001,
             histogram: vec![bucket(32_768, 1), bucket(65_536, 1_000), bucket(131_072, 0)],
             ..ShardsReport::default()

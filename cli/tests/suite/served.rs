@@ -4,6 +4,7 @@ mod check;
 mod customers;
 mod external_ids;
 mod scopes;
+mod versions;
 
 use admit_snapshot::object::{ObjectKind, ObjectName};
 use base64ct::{Base64UrlUnpadded, Encoding as _};

@@ -20,7 +20,6 @@ pub mod build;
 pub mod change;
 pub mod clock;
 pub mod collect;
-pub mod details;
 pub mod diff;
 pub mod gunzip;
 pub mod head;

@@ -1,5 +1,6 @@
 //! Every number that bounds the publisher, each with its reason.
 
+pub use admit_snapshot::limits::DELTA_BUDGET_BYTES;
 use admit_snapshot::limits::OBJECT_MAX_BYTES;
 use admit_token::limits::LEEWAY_DEFAULT_SECS;
 
@@ -11,10 +12,6 @@ pub const SHARD_MAX_BYTES: usize = OBJECT_MAX_BYTES - 12;
 /// other: 2^12, an index of 128 KiB. Trees with more shards have them for their total size alone, so a few
 /// records never move all others.
 pub const RAISED_SHARD_BITS_MAX: u8 = 12;
-
-/// Size from which a delta is written into the shards. Every isolate loads it again after each sync: 4 MiB
-/// are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.
-pub const DELTA_BUDGET_BYTES: usize = 4 * 1024 * 1024;
 
 /// Latest end of a revocation: ten years ahead. A ban for longer than that is the issuer's task.
 pub const DENIED_MAX_SECS: i64 = 10 * 366 * 86_400;

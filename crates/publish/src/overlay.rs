@@ -3,18 +3,18 @@
 //! A tree is divided into parts by the leading bits of its keys. With the index's own number of bits a part
 //! is one shard; with fewer bits it is several shards side by side.
 
-use std::{collections::BTreeMap, ops::AddAssign};
+use std::collections::BTreeMap;
 
 use admit_snapshot::{
     delta::Tables,
     index::{Index, Tree},
     key::EntryKey,
     object::{FormatError, ObjectName},
+    report::Effect,
     table::{Entry, Table},
 };
 use anyhow::{Context, Result};
 use indicatif::HumanCount;
-use serde::Serialize;
 
 use crate::{
     parallel,
@@ -36,41 +36,13 @@ pub struct Overlay<'d> {
     parts: BTreeMap<usize, Part<'d>>,
 }
 
-/// The effect of a delta on the records of the shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Effect {
-    /// Records that only the delta has.
-    pub added: u64,
-    /// Records of the shards that the delta replaces.
-    pub changed: u64,
-    /// Records of the shards that the delta removes.
-    pub removed: u64,
-}
-
-impl Effect {
-    /// The number of records, given that the shards have `in_shards`.
-    pub const fn total(self, in_shards: u64) -> u64 {
-        in_shards.saturating_add(self.added).saturating_sub(self.removed)
+/// The effect of a delta as text to follow a total; empty without an effect.
+pub fn note(effect: Effect) -> String {
+    if effect == Effect::default() {
+        return String::new();
     }
-}
-
-impl Effect {
-    /// The effect as text to follow a total; empty without an effect.
-    pub fn note(self) -> String {
-        if self == Self::default() {
-            return String::new();
-        }
-        let [added, changed, removed] = [self.added, self.changed, self.removed].map(HumanCount);
-        format!(" (the delta adds {added}, changes {changed}, removes {removed})")
-    }
-}
-
-impl AddAssign for Effect {
-    fn add_assign(&mut self, other: Self) {
-        self.added += other.added;
-        self.changed += other.changed;
-        self.removed += other.removed;
-    }
+    let [added, changed, removed] = [effect.added, effect.changed, effect.removed].map(HumanCount);
+    format!(" (the delta adds {added}, changes {changed}, removes {removed})")
 }
 
 impl<'d> Overlay<'d> {
@@ -135,20 +107,8 @@ impl<'d> Overlay<'d> {
     /// # Errors
     /// An entry points outside of its shard.
     pub fn effect(&self, number: usize, shard: Option<&Table<'_>>) -> Result<Effect, FormatError> {
-        let mut effect = Effect::default();
-        for (key, entry) in self.part(number).into_iter().flatten() {
-            let is_in_shard = match shard {
-                Some(table) => matches!(table.get(*key)?, Entry::Record(_)),
-                None => false,
-            };
-            match (entry, is_in_shard) {
-                (Entry::Record(_), true) => effect.changed += 1,
-                (Entry::Record(_), false) => effect.added += 1,
-                (Entry::Removed, true) => effect.removed += 1,
-                (Entry::Removed, false) | (Entry::Unknown, _) => {}
-            }
-        }
-        Ok(effect)
+        let entries = self.part(number).into_iter().flatten();
+        Effect::of(entries.map(|(key, entry)| (*key, Ok(*entry))), shard)
     }
 }
 

@@ -217,6 +217,37 @@ impl Index {
         self.shape(tree).shard_bits
     }
 
+    /// Whether both indexes lead to the same shards or pages of a tree.
+    ///
+    /// # Errors
+    /// An index ends too early.
+    pub fn has_equal_shards(&self, other: &Self, tree: Tree) -> Result<bool, FormatError> {
+        let shape = self.shape(tree);
+        if shape != other.shape(tree) {
+            return Ok(false);
+        }
+        for position in 0..shape.top_len() {
+            if self.top(tree, position)? != other.top(tree, position)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The page that names the shard of `key`, and how many shards it names, as a power of two. `None` if the index
+    /// itself lists the shards.
+    ///
+    /// # Errors
+    /// The index ends too early.
+    pub fn page_of(&self, tree: Tree, key: EntryKey) -> Result<Option<(ObjectName, u8)>, FormatError> {
+        let Shape { shard_bits, page_bits } = self.shape(tree);
+        if page_bits == 0 {
+            return Ok(None);
+        }
+        let digest = self.top(tree, key.shard(page_bits))?;
+        Ok(Some((ObjectName { kind: ObjectKind::Page, digest }, shard_bits - page_bits)))
+    }
+
     /// The pages of a tree in order. Empty if the index itself lists the shards.
     ///
     /// # Errors

@@ -74,6 +74,24 @@ impl<'a> ItemRecord<'a> {
     /// # Errors
     /// The bytes are not an item record.
     pub fn new(record: &'a [u8]) -> Result<Self, FormatError> {
+        Self::read(record, Cursor::text)
+    }
+
+    /// As [`new`](Self::new), for callers that only decide: the texts, which are most of a record, are empty and unchecked.
+    ///
+    /// # Errors
+    /// The bytes are not an item record.
+    pub fn without_texts(record: &'a [u8]) -> Result<Self, FormatError> {
+        Self::read(record, |cursor| {
+            let len = cursor.count(1)?;
+            cursor.take(len).map(|_| "")
+        })
+    }
+
+    fn read(
+        record: &'a [u8],
+        mut text: impl FnMut(&mut Cursor<'a>) -> Result<&'a str, FormatError>,
+    ) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(record);
         let flags = cursor.u8()?;
         if flags & !(ACTIVE | FREE | PACKAGE) != 0 {
@@ -91,8 +109,8 @@ impl<'a> ItemRecord<'a> {
                 let count = cursor.count(UUID_LEN)?;
                 cursor.take(count.saturating_mul(UUID_LEN))?.as_chunks().0
             },
-            content: cursor.text()?,
-            details: cursor.text()?,
+            content: text(&mut cursor)?,
+            details: text(&mut cursor)?,
             tail: cursor,
         })
     }
@@ -330,6 +348,9 @@ mod tests {
             prop_assert_eq!(read.packages.iter().collect::<Vec<_>>(), item.packages);
             prop_assert_eq!(read.licenses.iter().map(|id| u128::from_be_bytes(*id)).collect::<Vec<_>>(), item.licenses);
             prop_assert_eq!((read.content, read.details), (item.content, item.details));
+            let decided = ItemRecord::without_texts(&record).unwrap();
+            prop_assert_eq!((decided.content, decided.details), ("", ""));
+            prop_assert_eq!(format!("{:?}", ItemRecord { content: read.content, details: read.details, ..decided }), format!("{read:?}"));
             let fees = read.fee_list().unwrap();
             prop_assert_eq!((fees.len(), fees.details_bytes()), (item.fees.len(), item.fees.len() * texts[2].len()));
             prop_assert_eq!(read.fees().unwrap(), item.fees);

@@ -16,10 +16,12 @@
 
 mod every_variant;
 
+pub mod compare;
 pub mod cost;
 pub mod customer;
 pub mod delta;
 pub mod denylist;
+pub mod details;
 pub mod directory;
 pub mod external_id;
 pub mod head;
@@ -34,6 +36,7 @@ pub mod media;
 pub mod number;
 pub mod object;
 pub mod pack;
+pub mod report;
 pub mod rules;
 pub mod schema;
 pub mod store_key;

@@ -81,6 +81,15 @@ impl<'a> Table<'a> {
         self.entries.is_empty()
     }
 
+    /// The entries with keys from `first` to `last`, both included.
+    #[must_use]
+    pub fn within(&self, first: EntryKey, last: EntryKey) -> Self {
+        let from = self.entries.partition_point(|entry| entry_key(entry) < first);
+        let rest = self.entries.get(from..).unwrap_or_default();
+        let count = rest.partition_point(|entry| entry_key(entry) <= last);
+        Self { entries: rest.get(..count).unwrap_or_default(), records: self.records }
+    }
+
     /// Looks up `key` by binary search.
     ///
     /// # Errors

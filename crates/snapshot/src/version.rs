@@ -270,13 +270,18 @@ impl Hasher for OfDigest {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            self.0 = self.0.rotate_left(8) ^ u64::from_le_bytes(word);
+        for byte in bytes {
+            self.write_u64((*byte).into());
         }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.rotate_left(8) ^ word;
+    }
+
+    // What tells the kinds of objects apart.
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
     }
 }
 

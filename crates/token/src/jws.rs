@@ -180,6 +180,12 @@ pub fn peek(jws: &str) -> [Option<Map<String, Value>>; 2] {
     std::array::from_fn(|_| unique_members(&Base64UrlUnpadded::decode_vec(segments.next()?).ok()?).ok())
 }
 
+/// The name of the key (`kid`) by which a compact JWS says that it is signed, verified or not.
+#[must_use]
+pub fn key_name(jws: &str) -> Option<String> {
+    UnverifiedToken::parse(jws).ok()?.key_id
+}
+
 /// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
 /// kind of token signed by the same key is accepted. No claim is required.
 ///

@@ -7,6 +7,8 @@ use admit::snapshot::{
     },
     time::Timestamp,
 };
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -293,23 +295,30 @@ pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, D
     Ok(Some(Customer { accesses, used_trials, ..customer }))
 }
 
-/// Loads a customer with licences, and with only those accesses that concern one item: on the item, and on
-/// packages that hold it. Purchases and trials are left out, because checks do not ask for them.
+/// Loads a customer with licences, and with only those accesses that concern these items: on the items, and on
+/// packages that hold them. Purchases and trials are left out, because checks do not ask for them.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn customer_of_item(
+pub fn customer_of_items(
     connection: &Connection,
     key: i64,
-    item_id: i64,
+    item_ids: impl IntoIterator<Item = i64>,
 ) -> Result<Option<Customer>, DbError> {
     let Some(customer) = customer_without_accesses(connection, key)? else { return Ok(None) };
-    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
-               AND (item_id = ?2 OR item_id IN (SELECT package_id FROM package_items WHERE item_id = ?2))
-               ORDER BY key";
-    let accesses =
-        connection.prepare_cached(sql)?.query_map([key, item_id], access)?.collect::<Result<_, _>>()?;
-    Ok(Some(Customer { accesses, ..customer }))
+    let sql =
+        "SELECT id, item_id, starts_at, expires_at, created_at, key FROM accesses WHERE customer_key = ?1
+               AND (item_id = ?2 OR item_id IN (SELECT package_id FROM package_items WHERE item_id = ?2))";
+    let mut statement = connection.prepare_cached(sql)?;
+    // In the order of the rows; an access on a package may concern several of the items.
+    let mut accesses = BTreeMap::new();
+    for item_id in item_ids {
+        let mut rows = statement.query([key, item_id])?;
+        while let Some(row) = rows.next()? {
+            accesses.insert(row.get::<_, i64>(5)?, access(row)?);
+        }
+    }
+    Ok(Some(Customer { accesses: accesses.into_values().collect(), ..customer }))
 }
 
 /// A merchant's customers with this number: one person, once for each issuer, with the keys of their rows.

@@ -74,6 +74,7 @@ impl Class {
                 _ => Self::Token,
             },
             Kind::Write(_) => Self::Write,
+            Kind::Evaluation => Self::Check,
             Kind::Read if operation.auth == Auth::Viewer => Self::Check,
             Kind::Read => Self::Read,
         }

@@ -5,12 +5,13 @@
 //! the catalogue. A page of a package loads only that page; a check loads which packages and licences lead to
 //! the item, not their other members.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use admit::{
     api::{contract::Route, reply::Request},
     app::{MemberWindow, member_page, merchant_uuid},
     snapshot::schema::{Item, License, Line},
+    token::Principal,
 };
 use rusqlite::{Connection, ToSql, types::FromSql};
 
@@ -42,7 +43,12 @@ impl<'c> Concerned<'c> {
     pub fn by(edge: &EdgeParts, connection: &'c Connection, request: &Request<'_>) -> Result<Self, DbError> {
         let mut concerned = Self { connection, lines: Vec::new(), window: None };
         match Route::parse(request.path).map(Route::as_read) {
-            Some(Route::Access(id)) => concerned.check(edge, request, id.number())?,
+            Some(Route::Access(id)) => {
+                // The service answers a token that is refused; such a request needs no records.
+                let Ok(token) = edge.verify(request) else { return Ok(concerned) };
+                let item_ids = id.number().into_iter().collect();
+                concerned.checks([(&token.principal, item_ids)])?;
+            }
             Some(Route::License) => concerned.licenses(edge, request)?,
             Some(Route::UsedTrial(_)) => concerned.accesses(edge, request)?,
             Some(Route::Purchases) => concerned.purchases(edge, request)?,
@@ -71,42 +77,73 @@ impl<'c> Concerned<'c> {
         Ok(concerned)
     }
 
-    /// A check: the item, the packages and licences that lead to it, and the customer's accesses to those.
-    fn check(
+    /// Loads the records that checks of these items by these customers concern, as they are now.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn by_checks<'p>(
+        connection: &'c Connection,
+        checks: impl IntoIterator<Item = (&'p Principal, Vec<i64>)>,
+    ) -> Result<Self, DbError> {
+        let mut concerned = Self { connection, lines: Vec::new(), window: None };
+        concerned.checks(checks)?;
+        Ok(concerned)
+    }
+
+    /// Checks: the items, the packages and licences that lead to them, and the customers' accesses to those.
+    fn checks<'p>(
         &mut self,
-        edge: &EdgeParts,
-        request: &Request<'_>,
-        item_id: Option<i64>,
+        checks: impl IntoIterator<Item = (&'p Principal, Vec<i64>)>,
     ) -> Result<(), DbError> {
-        // The service answers a token that is refused; such a request needs no records.
-        let Ok(token) = edge.verify(request) else { return Ok(()) };
-        let principal = &token.principal;
-        let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
-        let item_id = item_id.unwrap_or_default();
-        let customer = key.map(|key| records::customer_of_item(self.connection, key, item_id)).transpose()?;
-        self.lines.extend(customer.flatten().map(Line::Customer));
-        let mut apps = BTreeSet::new();
-        if let Some(client_id) = &principal.client_id {
-            apps.extend(self.ids::<String>(APP_OF_CLIENT, client_id)?);
+        let (mut customers, mut apps) = (BTreeMap::<i64, BTreeSet<i64>>::new(), BTreeSet::new());
+        let mut asked = BTreeSet::new();
+        for (principal, item_ids) in checks {
+            let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
+            key.into_iter().for_each(|key| customers.entry(key).or_default().extend(&item_ids));
+            if let Some(client_id) = &principal.client_id {
+                apps.extend(self.ids::<String>(APP_OF_CLIENT, client_id)?);
+            }
+            asked.extend(item_ids);
         }
-        if let Some(item) = self.item(Some(item_id), Fees::None)? {
-            self.leading_to(&item, &mut apps)?;
-            self.lines.push(Line::Item(item));
+        for (key, item_ids) in customers {
+            let customer = records::customer_of_items(self.connection, key, item_ids)?;
+            self.lines.extend(customer.map(Line::Customer));
         }
+        let mut items = BTreeMap::new();
+        for id in asked {
+            items.extend(self.item(Some(id), Fees::None)?.map(|item| (id, item)));
+        }
+        self.leading_to(items, &mut apps)?;
         self.apps(apps)
     }
 
-    /// Adds the packages and licences that lead to an item, and notes the licences' apps.
-    fn leading_to(&mut self, item: &Item, apps: &mut BTreeSet<String>) -> Result<(), DbError> {
-        let packages = self.ids::<i64>(PACKAGES_OF, item.id)?;
-        self.lines.extend(packages.iter().map(|id| Line::Item(link(*id, item))));
-        for license_id in self.ids::<String>(LICENSES_OF, item.id)? {
-            let Some(license) = records::license_alone(self.connection, &license_id)? else { continue };
-            apps.insert(license.app_id.clone());
-            // A licence that includes a package with the item is reduced to the item itself; the decision is
-            // the same.
-            self.lines.push(Line::License(License { item_ids: vec![item.id], ..license }));
+    /// Adds items, and the packages and licences that lead to them, and notes the licences' apps.
+    fn leading_to(
+        &mut self,
+        mut items: BTreeMap<i64, Item>,
+        apps: &mut BTreeSet<String>,
+    ) -> Result<(), DbError> {
+        let mut licenses = BTreeMap::<String, License>::new();
+        for id in items.keys().copied().collect::<Vec<_>>() {
+            for package_id in self.ids::<i64>(PACKAGES_OF, id)? {
+                // A package that is asked about itself is there already.
+                let package = items.get(&id).map(|item| link(package_id, item));
+                let package = package.map(|package| items.entry(package_id).or_insert(package));
+                package.into_iter().for_each(|package| package.item_ids.push(id));
+            }
+            for license_id in self.ids::<String>(LICENSES_OF, id)? {
+                if !licenses.contains_key(&license_id) {
+                    let license = records::license_alone(self.connection, &license_id)?;
+                    licenses.extend(license.map(|license| (license_id.clone(), license)));
+                }
+                // A licence that includes a package with the item is reduced to the item itself; the decision is
+                // the same.
+                licenses.get_mut(&license_id).into_iter().for_each(|license| license.item_ids.push(id));
+            }
         }
+        apps.extend(licenses.values().map(|license| license.app_id.clone()));
+        self.lines.extend(items.into_values().map(Line::Item));
+        self.lines.extend(licenses.into_values().map(Line::License));
         Ok(())
     }
 
@@ -269,7 +306,7 @@ const ALL_LICENSES_OF: &str = "SELECT id FROM licenses WHERE app_id = ?1";
 const LICENSES_OF_APP: &str =
     "SELECT id FROM licenses WHERE app_id = (SELECT app_id FROM clients WHERE client_id = ?1)";
 
-/// A package reduced to its number and one member, which is enough for a check of that member.
+/// A package reduced to its number, which is enough for a check of a member. The caller adds the member.
 fn link(package_id: i64, member: &Item) -> Item {
     Item {
         id: package_id,
@@ -277,7 +314,7 @@ fn link(package_id: i64, member: &Item) -> Item {
         content: String::new(),
         metadata: Default::default(),
         fees: Vec::new(),
-        item_ids: vec![member.id],
+        item_ids: Vec::new(),
         ..member.clone()
     }
 }

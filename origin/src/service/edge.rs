@@ -5,17 +5,21 @@ use std::{cell::RefCell, fmt, io::Read as _, rc::Rc};
 
 use admit::{
     api::{
+        authzen::Asked,
         error::ApiError,
         reply::{Reply, Request},
     },
     app::{
-        Completion, Fetched, KeyTicket, LocalRead, MemberWindow, Permission, ServiceReason, Tokens,
-        Unverified,
+        Completion, Fetched, KeyTicket, LocalQuestions, LocalRead, MemberWindow, Permission, ServiceReason,
+        Tokens, Unverified,
     },
     config::{Config, ConfigError},
     limits::{JWKS_MAX_BYTES, RETRY_AFTER_SECS},
     ports::{Entropy, IssuerKeysError, KeyAnswer, Log},
-    snapshot::version::{ObjectCache, Version},
+    snapshot::{
+        time::UnixSecs,
+        version::{ObjectCache, Version},
+    },
     token::{IssuerConfig, NativeVerifier, VerifiedToken},
 };
 use admit_native::http_client::{self, RootsError};
@@ -135,6 +139,28 @@ impl EdgeParts {
     ) -> Reply {
         let read = LocalRead { request, issuers: &self.issuers, now: self.clock.now(), log: &StandardError };
         read.answer(version, objects, window, || self.verify(request))
+    }
+
+    /// Questions that the owner of a token asks at `now`.
+    #[must_use]
+    pub fn questions<'a>(
+        &'a self,
+        token: &'a Rc<VerifiedToken>,
+        asked: &'a Asked,
+        now: UnixSecs,
+    ) -> LocalQuestions<'a> {
+        LocalQuestions { token, issuers: &self.issuers, asked, now }
+    }
+
+    /// Answers questions from `version`, all of whose objects are in `objects`. The reply is not complete.
+    #[must_use]
+    pub fn answer_questions(
+        &self,
+        questions: &LocalQuestions<'_>,
+        version: &Version,
+        objects: &mut ObjectCache,
+    ) -> Reply {
+        questions.answer(version, objects, &StandardError)
     }
 
     /// Adds the headers that every answer has, and writes the log line.

@@ -2,7 +2,7 @@
 //! Every thread has an engine with its own database connection.
 //!
 //! ```text
-//! Engine::answer ─► Operation ─┬─ reads    the concerned records ─► the edge's own code
+//! Engine::answer ─► Operation ─┬─ reads, evaluations ─► the concerned records ─► the edge's own code
 //!                              ├─ write    quota, budget ─► one transaction: records, change log, audit trail
 //!                              ├─ tokens   sign-in, OAuth 2, signing keys
 //!                              ├─ client   accounts, sessions, lists of media, purchases
@@ -14,6 +14,7 @@ mod budget;
 mod concerned;
 mod config;
 pub mod edge;
+mod evaluations;
 mod fees;
 mod idempotency;
 mod items;
@@ -30,6 +31,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use admit::{
     api::{
+        authzen::Api,
         contract::{Auth, Kind, Route},
         error::ApiError,
         reply::{Caching, Reply, Request},
@@ -185,6 +187,10 @@ impl Engine {
                 Ok(Delivery::Reply(tokens::answer(shared, connection, route, incoming, now)?))
             }
             Kind::Read => Ok(Delivery::Reply(self.read(request, now)?)),
+            Kind::Evaluation => match route {
+                Route::Authzen(api) => Ok(Delivery::Reply(self.evaluations(api, incoming, now)?)),
+                _ => Err(ApiError::RouteNotFound.into()),
+            },
             Kind::Publish | Kind::Playback | Kind::Checks | Kind::Authzen | Kind::Support => {
                 Err(ApiError::RouteNotFound.into())
             }
@@ -254,14 +260,19 @@ impl Engine {
     }
 
     fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Refused> {
-        match reads::answer(&self.edge, &self.connection, request, now) {
-            Ok((reply, seq)) => Ok(with_seq(reply, seq)),
-            Err(reads::ReadError::Db(error)) => Err(error.into()),
-            Err(reads::ReadError::Build(problem)) => {
-                event::log(Event::Unreadable { error: &problem });
-                Err(ApiError::Internal.into())
-            }
+        answered(reads::answer(&self.edge, &self.connection, request, now))
+    }
+
+    fn evaluations(&self, api: Api, incoming: &Incoming, now: UnixSecs) -> Result<Reply, Refused> {
+        let token = match self.edge.verify(&incoming.request()) {
+            Ok(token) => token,
+            Err(refusal) => return Ok(refusal),
+        };
+        if let Err(refusal) = self.edge.permit(&token, Permission::Ask) {
+            return Ok(refusal);
         }
+        let asked = evaluations::asked(api, &incoming.payload)?;
+        answered(evaluations::answer(&self.edge, &self.connection, &token, &asked, now))
     }
 
     fn write(&mut self, token: &VerifiedToken, request: &WriteRequest<'_>) -> Result<Reply, Refused> {
@@ -341,6 +352,18 @@ impl Engine {
 
     fn now(&self) -> UnixSecs {
         self.shared.settings.clock.now()
+    }
+}
+
+/// A reply with the `seq` of its data, or the refusal for a failure of ours.
+fn answered(outcome: Result<(Reply, u64), reads::ReadError>) -> Result<Reply, Refused> {
+    match outcome {
+        Ok((reply, seq)) => Ok(with_seq(reply, seq)),
+        Err(reads::ReadError::Db(error)) => Err(error.into()),
+        Err(reads::ReadError::Build(problem)) => {
+            event::log(Event::Unreadable { error: &problem });
+            Err(ApiError::Internal.into())
+        }
     }
 }
 

@@ -75,7 +75,10 @@ pub fn answer(
 }
 
 /// A snapshot of the lines with its directory and index decoded, ready for the edge's code.
-fn version(lines: Vec<Line>, seq: u64, now: UnixSecs) -> Result<(Version, ObjectCache), ReadError> {
+///
+/// # Errors
+/// If the lines do not make a valid snapshot.
+pub fn version(lines: Vec<Line>, seq: u64, now: UnixSecs) -> Result<(Version, ObjectCache), ReadError> {
     let built = build_part(lines, now)?;
     let head = built.head(seq, now);
     let mut objects = ObjectCache::new(usize::MAX);

@@ -9,11 +9,14 @@ pub use error::Refused;
 pub use fields::Fields;
 pub use origin_error::OriginError;
 
-use admit::api::{
-    contract::{Kind, Route},
-    error::ApiError,
-    media_type::MediaType,
-    write::check_body_headers,
+use admit::{
+    api::{
+        contract::{Kind, Route},
+        error::ApiError,
+        media_type::MediaType,
+        write::check_body_headers,
+    },
+    limits::AUTHZEN_MAX_BYTES,
 };
 use serde_json::{Map, Value};
 
@@ -41,6 +44,9 @@ impl Budget {
     /// The bounds of a sign-in, which strangers send.
     pub const SIGN_IN: Self = Self { bytes: SIGN_IN_MAX_BYTES, fields: SIGN_IN_MAX_FIELDS };
 
+    /// The bounds of questions in the form of AuthZEN, whose members have [bounds](admit::api::authzen) of their own.
+    pub const QUESTIONS: Self = Self { bytes: AUTHZEN_MAX_BYTES, fields: AUTHZEN_MAX_BYTES };
+
     /// The bounds of a request about a viewer's own data.
     pub const CLIENT: Self = Self { bytes: CLIENT_MAX_BYTES, fields: CLIENT_MAX_FIELDS };
 
@@ -53,6 +59,7 @@ impl Budget {
         };
         match target {
             Some(Target::Client(_)) => Self::CLIENT,
+            Some(Target::Api(Route::Authzen(_))) => Self::QUESTIONS,
             Some(Target::Api(route)) if !signs_in(route) => Self::WRITE,
             _ => Self::SIGN_IN,
         }

@@ -68,7 +68,9 @@ pub enum Kind {
     Checks,
     /// Signs what opens an item's media, if the viewer may play the item now. At the edge only.
     Playback,
-    /// Decides in the form of AuthZEN, or describes where that is done. At the edge only.
+    /// Decides in the form of AuthZEN: at the edge by the published snapshot, at the origin by its database.
+    Evaluation,
+    /// Searches in the form of AuthZEN, or describes where that is done. At the edge only.
     Authzen,
     /// Shows support staff a customer or a token. At the edge only.
     Support,
@@ -186,7 +188,7 @@ impl Kind {
     #[must_use]
     pub const fn is_served_by(self, server: Server) -> bool {
         match self {
-            Self::Read | Self::Health => true,
+            Self::Read | Self::Evaluation | Self::Health => true,
             Self::Write(_) | Self::SignIn { .. } => !matches!(server, Server::LoneEdge),
             Self::Publish | Self::Playback | Self::Checks | Self::Authzen | Self::Support => {
                 !matches!(server, Server::Origin)

@@ -57,6 +57,8 @@ pub enum Route<'a> {
     Check,
     Keys,
     Issuers,
+    Report,
+    Diff,
 }
 
 /// A number in a path, as it was sent.
@@ -159,6 +161,8 @@ impl<'a> Route<'a> {
             ("snapshot", Some("check"), None, None, None) => Self::Check,
             ("snapshot", Some("keys"), None, None, None) => Self::Keys,
             ("snapshot", Some("issuers"), None, None, None) => Self::Issuers,
+            ("snapshot", Some("report"), None, None, None) => Self::Report,
+            ("snapshot", Some("diff"), None, None, None) => Self::Diff,
             ("snapshot", Some(_), _, None, None) => {
                 Self::Stored(StoreKey::parse(path.strip_prefix("/snapshot/")?)?)
             }
@@ -217,6 +221,8 @@ impl<'a> Route<'a> {
             Self::Check => &table::CHECK,
             Self::Keys => &table::KEYS,
             Self::Issuers => &table::ISSUERS,
+            Self::Report => &table::REPORT,
+            Self::Diff => &table::DIFF,
         }
     }
 

@@ -36,6 +36,10 @@ const fn support(methods: Methods, input: Input) -> Operation {
     Operation { methods, auth: Auth::Explainer, input, kind: Kind::Support }
 }
 
+const fn evaluation() -> Operation {
+    Operation { methods: Methods::POST, auth: Auth::Asker, input: Input::Json, kind: Kind::Evaluation }
+}
+
 const fn sign_in(may_refresh: bool) -> Operation {
     let kind = Kind::SignIn { may_refresh };
     Operation { methods: Methods::POST, auth: Auth::None, input: Input::Fields, kind }
@@ -103,10 +107,10 @@ endpoints! {
         playback() => "Signs a token for the media that `media_id` names, if the viewer may play its item now",
     ];
     EVALUATION: "/access/v1/evaluation" => [
-        authzen(Methods::POST, Auth::Asker, Input::Json) => "Decides whether a customer may play an item now (AuthZEN)",
+        evaluation() => "Decides whether a customer may play an item now (AuthZEN)",
     ];
     EVALUATIONS: "/access/v1/evaluations" => [
-        authzen(Methods::POST, Auth::Asker, Input::Json) => "Decides up to 200 such questions (AuthZEN)",
+        evaluation() => "Decides up to 200 such questions (AuthZEN)",
     ];
     RESOURCE_SEARCH: "/access/v1/search/resource" => [
         authzen(Methods::POST, Auth::Asker, Input::Json) => "Lists the items that a customer may play now, page by page (AuthZEN)",
@@ -248,5 +252,11 @@ endpoints! {
     ];
     ISSUERS: "/snapshot/issuers" => [
         publish(Methods::READ, TO_READ) => "Lists the issuers of this edge, without their keys",
+    ];
+    REPORT: "/snapshot/report" => [
+        publish(Methods::READ, TO_READ) => "Describes the snapshot in use: head, objects, versions, lease, configuration",
+    ];
+    DIFF: "/snapshot/diff" => [
+        publish(Methods::READ, TO_READ) => "Shows what changed between two versions, page by page",
     ];
 }

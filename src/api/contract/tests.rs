@@ -94,6 +94,8 @@ fn scopes_are_asked_for_by_what_a_request_does() {
     for (method, path, expected) in [
         ("GET", "/snapshot/head", "snapshot:read"),
         ("HEAD", "/snapshot/keys", "snapshot:read"),
+        ("GET", "/snapshot/report", "snapshot:read"),
+        ("GET", "/snapshot/diff", "snapshot:read"),
         ("PUT", "/snapshot/head", "snapshot:write"),
         ("POST", "/snapshot/check", "snapshot:write"),
         ("DELETE", &object, "snapshot:collect"),

@@ -56,6 +56,9 @@ errors! {
     INVALID_PAGE_TOKEN "page_token" "The page_token must be one that this route has answered to the same question"
     INVALID_PREFIX "prefix" "The prefix must be shard/, page/, index/, delta/, directory/ or version/, with or without digits after it"
     INVALID_CURSOR "cursor" "The cursor must be one that this route has answered"
+    INVALID_FROM "from" "The from must be the seq of a version, or head"
+    INVALID_TO "to" "The to must be the seq of a version, or head"
+    OTHER_ITEM_KEYS "to" "The items of these versions have other keys and too many shards: compare them by admit diff"
 }
 
 errors! {
@@ -77,5 +80,6 @@ errors! {
     INVALID_OPTIONS "options" "The options must be an object; evaluations_semantic in it is execute_all, deny_on_first_deny or permit_on_first_permit"
     INVALID_PAGE_OBJECT "page" "The page must be an object; limit in it is a non-negative integer, and token one that this route has answered"
     INVALID_TOKEN_TEXT "token" "The token must be a string"
+    INVALID_DIFF_TOKEN "page_token" "The page_token must be one that this route has answered for the same versions"
     OTHER_QUESTION "page" "The token of the page belongs to another question or limit: begin again without a token"
 }

@@ -4,9 +4,10 @@
 //! token ─► may it ask? ─► body ─► groups by customer ─► Attempt::rule ─► Deliberation ─► confirm ─► verdicts
 //! ```
 //!
-//! `caller` has the rights, `read::search` the searches.
+//! `caller` has the rights, `local` the questions to an origin, `read::search` the searches.
 
 mod caller;
+mod local;
 
 use std::rc::Rc;
 
@@ -33,6 +34,8 @@ use crate::{
 pub(super) use caller::Caller;
 use caller::Shown;
 
+pub use local::LocalQuestions;
+
 /// Questions about one customer at one moment.
 struct Group<'a> {
     id: &'a Rc<str>,
@@ -40,6 +43,56 @@ struct Group<'a> {
     item_ids: Vec<i64>,
     /// The place of each question in the request.
     places: Vec<usize>,
+}
+
+/// The questions of a request, by customer and moment.
+struct Sorted<'a> {
+    /// One for each question; a ruling takes the place of those of the groups.
+    verdicts: Vec<Verdict>,
+    groups: Vec<Group<'a>>,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(caller: &Caller<'_>, evaluations: Evaluations<'a>) -> Self {
+        let mut sorted = Self { verdicts: Vec::new(), groups: Vec::new() };
+        for (place, evaluation) in evaluations.into_iter().enumerate() {
+            let asked = match evaluation {
+                Ok(evaluation) => caller.asked(evaluation),
+                Err(error) => Err(Verdict::of(error)),
+            };
+            let (id, item_id, terms) = match asked {
+                Ok(asked) => asked,
+                Err(verdict) => {
+                    sorted.verdicts.push(verdict);
+                    continue;
+                }
+            };
+            sorted.verdicts.push(Verdict::of(ApiError::Internal));
+            match sorted.groups.iter_mut().find(|group| group.terms == terms && group.id == id) {
+                Some(group) => {
+                    group.item_ids.push(item_id);
+                    group.places.push(place);
+                }
+                None => sorted.groups.push(Group { id, terms, item_ids: vec![item_id], places: vec![place] }),
+            }
+        }
+        sorted
+    }
+}
+
+/// Questions in the order of a request; an error for one that is malformed.
+type Evaluations<'a> = Vec<Result<&'a Evaluation, ApiError>>;
+
+/// The semantic and the questions of a request that is not a search. One question has no semantic.
+fn questions(asked: &Asked) -> Option<(Option<Semantic>, Evaluations<'_>)> {
+    match asked {
+        Asked::One(evaluation) => Some((None, vec![Ok(evaluation)])),
+        Asked::Several(semantic, evaluations) => {
+            let evaluations = evaluations.iter().map(|one| one.as_ref().map_err(|error| *error));
+            Some((Some(*semantic), evaluations.collect()))
+        }
+        Asked::Search(_) => None,
+    }
 }
 
 /// The answers to the questions of a request, as far as memory has them.
@@ -59,15 +112,11 @@ impl<P: Platform> Attempt<'_, P> {
         Permission::Ask.check(&token, &self.config.issuers)?;
         let Some(asked) = plan.asked.get() else { return Ok(Next::ReadBody) };
         let caller = Caller { token: &token, issuers: &self.config.issuers };
-        let deliberation = match &**asked {
-            Asked::One(evaluation) => self.deliberate(&caller, None, &[Ok(evaluation)])?,
-            Asked::Several(semantic, evaluations) => {
-                let evaluations: Vec<_> =
-                    evaluations.iter().map(|one| one.as_ref().map_err(|error| *error)).collect();
-                self.deliberate(&caller, Some(*semantic), &evaluations)?
-            }
-            Asked::Search(search) => return self.search(&caller, search),
-        };
+        if let Asked::Search(search) = &**asked {
+            return self.search(&caller, search);
+        }
+        let (semantic, evaluations) = questions(asked).ok_or(ApiError::Internal)?;
+        let deliberation = self.deliberate(&caller, semantic, evaluations)?;
         let is_open = |(checks, _): &(Checks, Vec<usize>)| checks.is_for_upstream(0);
         Ok(if self.config.upstream.is_some() && deliberation.own.as_ref().is_some_and(is_open) {
             Next::ConfirmVerdicts(Box::new(deliberation))
@@ -80,33 +129,9 @@ impl<P: Platform> Attempt<'_, P> {
         &self,
         caller: &Caller<'_>,
         semantic: Option<Semantic>,
-        evaluations: &[Result<&Evaluation, ApiError>],
+        evaluations: Evaluations<'_>,
     ) -> Attempted<Deliberation, P> {
-        let mut verdicts = Vec::with_capacity(evaluations.len());
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        for (place, evaluation) in evaluations.iter().enumerate() {
-            let asked = match evaluation {
-                Ok(evaluation) => caller.asked(evaluation),
-                Err(error) => Err(Verdict::of(*error)),
-            };
-            // A ruling takes the place of this error.
-            verdicts.push(Verdict::of(ApiError::Internal));
-            let (id, item_id, terms) = match asked {
-                Ok(asked) => asked,
-                Err(verdict) => {
-                    verdicts.truncate(place);
-                    verdicts.push(verdict);
-                    continue;
-                }
-            };
-            match groups.iter_mut().find(|group| group.terms == terms && group.id == id) {
-                Some(group) => {
-                    group.item_ids.push(item_id);
-                    group.places.push(place);
-                }
-                None => groups.push(Group { id, terms, item_ids: vec![item_id], places: vec![place] }),
-            }
-        }
+        let Sorted { verdicts, groups } = Sorted::of(caller, evaluations);
         let mut deliberation = Deliberation { semantic, verdicts, shown: caller.shown(), own: None };
         for (rulings, group) in self.rule_each(caller, groups)? {
             let Group { terms, item_ids, places, .. } = group;

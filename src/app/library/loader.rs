@@ -134,7 +134,12 @@ impl<P: Platform> Loader<'_, P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        // The parts that every check needs. Shards are loaded when a check asks for them.
+        self.open(head).await.map(Some)
+    }
+
+    /// The version that a head names, with the parts that every check needs. Shards are loaded when a check asks for them.
+    pub async fn open(&self, head: Head) -> Result<Version, LoadError> {
+        let current = self.reader.library.read().versions.current().cloned();
         let current = current.as_deref();
         let (index, directory, delta) = try_join3(
             self.load_index(&head, current),
@@ -142,7 +147,7 @@ impl<P: Platform> Loader<'_, P> {
             self.load_delta(&head, current),
         )
         .await?;
-        Ok(Some(Version { head, index, directory, delta }))
+        Ok(Version { head, index, directory, delta })
     }
 
     // Most syncs change the delta alone: a part that stays the same is taken from the version in use.

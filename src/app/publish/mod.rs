@@ -1,6 +1,7 @@
 //! The publish API: objects come in one by one or in packs, checked against their names; the head comes last.
 //! `answer.rs` has checked that the token may publish, before a body is read.
 
+mod diff;
 mod head;
 mod in_flight;
 mod issuers;
@@ -8,13 +9,14 @@ mod keys;
 mod lease;
 mod objects;
 mod reach;
+mod report;
 
 pub(super) use self::in_flight::InFlight;
 use self::{head::Heads, in_flight::Room, lease::Leases};
 use super::{
     RequestBody, ServiceReason, Tokens,
     body::{read, unsupported},
-    library::Reader,
+    library::{LoadError, Loader, Reader},
     seconds, unavailable,
 };
 use crate::{
@@ -24,13 +26,13 @@ use crate::{
         reply::{Body, Caching, Reply, Request},
         write::check_content_encoding,
     },
+    config::Config,
     limits::{
-        CHECK_MAX_BYTES, CHECKS_AT_ONCE, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, HEAD_ROOM_BYTES, LEASE_MAX_BYTES,
-        LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
+        CHECK_MAX_BYTES, CHECKS_AT_ONCE, DIFF_HELD_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES,
+        HEAD_ROOM_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore as _, Platform, StoreError},
     snapshot::{lease::Lease, store_key::StoreKey},
-    token::IssuerConfig,
 };
 
 /// A request of the publish API.
@@ -50,13 +52,18 @@ pub(super) enum Transfer {
     Keys,
     /// List issuers.
     Issuers,
+    /// Describe the snapshot in use.
+    Report,
+    /// Compare two versions.
+    Diff,
 }
 
 /// The publish API, as one request uses it.
 pub(super) struct Publisher<'a, P: Platform> {
     pub reader: Reader<'a, P>,
+    pub loader: Loader<'a, P>,
     pub tokens: &'a Tokens<P::Verifier>,
-    pub issuers: &'a [IssuerConfig],
+    pub config: &'a Config,
     /// The transfers of this isolate.
     pub in_flight: &'a InFlight,
 }
@@ -115,7 +122,9 @@ impl<P: Platform> Publisher<'_, P> {
             Transfer::Pack => self.store_pack(&body).await?,
             Transfer::Check => self.check_objects(&body).await?,
             Transfer::Keys => keys::list(request.query, self.reader.platform.store()).await?,
-            Transfer::Issuers => issuers::list(self.issuers, self.tokens),
+            Transfer::Issuers => issuers::list(&self.config.issuers, self.tokens),
+            Transfer::Report => self.report().await?,
+            Transfer::Diff => self.diff(request.query).await?,
         };
         Ok(reply.into())
     }
@@ -217,7 +226,8 @@ impl Transfer {
             Self::Store(StoreKey::Head) => HEAD_ROOM_BYTES,
             Self::Store(StoreKey::Object(_)) | Self::Send(StoreKey::Object(_)) => 2 * OBJECT_MAX_BYTES,
             Self::Store(StoreKey::Garbage) | Self::Send(StoreKey::Garbage) => 2 * GARBAGE_MAX_BYTES,
-            Self::Check => CHECKS_AT_ONCE * OBJECT_MAX_BYTES,
+            Self::Check | Self::Report => CHECKS_AT_ONCE * OBJECT_MAX_BYTES,
+            Self::Diff => DIFF_HELD_MAX_BYTES,
             Self::Send(_) | Self::Store(_) | Self::Delete(_) | Self::Keys | Self::Issuers => 0,
         }
     }
@@ -241,7 +251,9 @@ impl Transfer {
             Self::Store(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
             Self::Pack => PACK_MAX_BYTES,
             Self::Check => CHECK_MAX_BYTES,
-            Self::Send(_) | Self::Delete(_) | Self::Keys | Self::Issuers => return None,
+            Self::Send(_) | Self::Delete(_) | Self::Keys | Self::Issuers | Self::Report | Self::Diff => {
+                return None;
+            }
         })
     }
 }
@@ -251,6 +263,15 @@ fn stored(what: &str) -> Reply {
     let mut reply = Reply::ok([r#"{"stored":"#, what, "}"].concat(), Caching::Private);
     reply.status = 201;
     reply
+}
+
+/// The answer where something stored cannot be read.
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn read_failed(error: LoadError) -> Reply {
+    match error {
+        LoadError::NotFound => ApiError::ObjectNotFound.into(),
+        error => Reply::error(unavailable(), error.to_string()),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it maps errors")]

@@ -173,7 +173,7 @@ fn ruling_on(
         Ok(Found::Load(_)) => return Ok((Ruling::Unreadable, UnixSecs::MIN)),
         Err(error) => return Err(*error),
     };
-    let (item, directory) = (&ItemRecord::new(record.bytes())?, &version.directory);
+    let (item, directory) = (&ItemRecord::without_texts(record.bytes())?, &version.directory);
     let question = Question { principal, customer, item, directory, now };
     let (decision, until) = match seeing {
         _ if !may_be_about(merchant, item.merchant_id) => {

@@ -135,7 +135,7 @@ impl Searched<'_> {
                 }
                 continue;
             };
-            let package = ItemRecord::new(record.bytes())?;
+            let package = ItemRecord::without_texts(record.bytes())?;
             let members = package.members()?;
             let places = std::iter::once(leads).chain(members.iter());
             for (place, item_id) in (0_u64..).zip(places).skip(usize::try_from(skipped).unwrap_or(usize::MAX))
@@ -146,7 +146,7 @@ impl Searched<'_> {
                 }
                 looks += 1;
                 let Some(record) = look_ups.ask(Tree::Items, look_ups.item_key(item_id))? else { continue };
-                let item = ItemRecord::new(record.bytes())?;
+                let item = ItemRecord::without_texts(record.bytes())?;
                 // An item to which several accesses lead is a result of the first of them.
                 let is_first = self.held.first_leading_to(&item) == Some(leads);
                 if is_first && self.may_play(look_ups, item)? {
@@ -175,7 +175,7 @@ impl Searched<'_> {
             if page.item_ids.len() >= self.limit {
                 break;
             }
-            let item = ItemRecord::new(record.bytes())?;
+            let item = ItemRecord::without_texts(record.bytes())?;
             if self.may_play(look_ups, item)? {
                 page.item_ids.push(item.id);
             }

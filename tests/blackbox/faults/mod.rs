@@ -35,4 +35,5 @@ mod strangers;
 mod support;
 mod unconfirmed;
 mod verdicts;
+mod versions;
 mod written;

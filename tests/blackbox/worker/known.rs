@@ -1,7 +1,12 @@
 //! Whose checks the Worker answers in numbers in workerd, for how long, and how clients can influence that. Run by
 //! `cargo xtask test`.
 
-use crate::{catalogue, configured, issuers, personas, subject::Subject as _, wire::Wire, workerd::Workerd};
+use crate::{
+    catalogue, configured, issuers, personas,
+    subject::Subject as _,
+    wire::{Answer, Wire},
+    workerd::Workerd,
+};
 
 /// The header that requests a fault.
 const FAULT: &str = "x-tests-fault";
@@ -82,6 +87,30 @@ fn a_viewer_is_known_and_forgotten_with_the_instance() {
     assert_eq!(worker.send(&fault).status, 500);
     assert_eq!([0; UNTIL_KNOWN].map(|_| is_short(subscriber())), [false; UNTIL_KNOWN]);
     assert!(is_short(subscriber()));
+}
+
+/// A page with a denial is asked anew each time.
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn a_page_is_given_again_if_all_of_it_is_granted() {
+    let worker = started(&[]);
+    let page = |items: &str| Wire::get(&format!("/access?items={items}")).bearer(&worker.token("subscriber"));
+    let is_short = |wire: Wire| is_short(&worker, &wire);
+    // The first loads, the second makes the viewer known, the third is kept.
+    let asked: Vec<_> = (0..UNTIL_KNOWN).map(|_| is_short(page("5101,5102"))).collect();
+    assert_eq!(asked, [false, false, false, true]);
+    let [first, again] = [page("5102,5101"), page("5101,5102")].map(|wire| worker.send(&wire));
+    let body = |answer: &Answer| serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
+    assert_eq!(body(&first)["items"][0], body(&again)["items"][1]);
+    assert_eq!(first.header("content-type"), again.header("content-type"));
+    assert_eq!([0; 4].map(|_| is_short(page("5101,5999"))), [false; 4], "an unknown item");
+    // Nobody else's, and not after the next version without the customer.
+    let other = Wire::get("/access?items=5101,5102").bearer(&worker.token("never-bought"));
+    assert_ne!(body(&worker.send(&other)), body(&again));
+    catalogue::publish_without_customers(&worker, 2);
+    let denied = body(&worker.send(&page("5101,5102").header(OFF, "31")));
+    let later = body(&worker.send(&page("5101,5102").header(OFF, "32")));
+    assert!([denied, later].iter().any(|body| body["items"][0]["access"] == false), "revoked");
 }
 
 /// The times of an answer survive the way to JavaScript and back.

@@ -6,10 +6,10 @@ use crate::{
     authzen, cases, catalogue,
     catalogue::Published,
     check::error_body,
-    configured, holdings, issuers, many,
+    configured, contract, holdings, issuers, many,
     matrix::Matrix,
     oracle::Oracle,
-    publishing, repeated, routes,
+    playback, publishing, repeated, routes,
     subject::Subject as _,
     support, tokens,
     wire::Wire,
@@ -35,6 +35,23 @@ fn every_case() {
 fn every_route_by_every_method() {
     let (worker, _) = published();
     println!("{} requests", routes::run(&worker) + routes::run_without_publishing(&worker));
+}
+
+/// All operations but the writes, which need an origin: `worker/origin.rs` has them.
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn every_operation_of_the_document_is_answered_with_success() {
+    let (worker, published) = published();
+    cases::run(&worker);
+    publishing::run(&worker, &published);
+    many::run(&worker, &published);
+    let worker = Workerd::start(&authzen::variables(&[]));
+    authzen::run(&worker, &catalogue::publish(&worker, 1));
+    let signing = Workerd::start(&playback::variables());
+    playback::run(&signing, &catalogue::publish(&signing, 1));
+    contract::exercise_others(&worker, &signing);
+    holdings::run(&Workerd::start(&holdings::variables()));
+    contract::assert_all_seen(contract::Writes::AreElsewhere);
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! What changed between two versions. Only the shards that differ are read.
 //!
-//! [`compare`] walks two opened versions, [`report`] has the result.
+//! [`compare`] reads the parts of two opened versions and has them compared by [`admit_snapshot::compare`], which the
+//! edge uses, too. [`report`] has the result.
 
 pub mod compare;
 pub mod report;
 
 use std::{path::Path, str::FromStr};
 
-use admit_snapshot::index::Tree;
+use admit_snapshot::{compare::DirectoryChanges, index::Tree};
 use anyhow::{Context, Result, anyhow};
 
 use self::{
     compare::compare,
-    report::{DiffReport, DirectoryReport, VersionReport},
+    report::{DiffReport, facts},
 };
 use crate::{head::SignedHead, published::Published, store::Store};
 
@@ -53,9 +54,9 @@ pub fn diff(
     Ok(DiffReport {
         customers: compare(Tree::Customers, &before, &after, list)?,
         items: compare(Tree::Items, &before, &after, list)?,
-        directory: DirectoryReport::new(&before.version.directory, &after.version.directory),
-        before: VersionReport::new(&before)?,
-        after: VersionReport::new(&after)?,
+        directory: DirectoryChanges::new(&before.version.directory, &after.version.directory),
+        before: facts(&before)?,
+        after: facts(&after)?,
     })
 }
 

@@ -11,13 +11,15 @@ use admit_snapshot::{
     index::Tree,
     key::EntryKey,
     object::{ObjectKind, ObjectName},
+    report::Effect,
+    table::Entry,
     version::{Found, ObjectCache, Record, Source, Version},
 };
 use anyhow::{Context, Result};
 
 use crate::{
     head::SignedHead,
-    overlay::{self, Effect},
+    overlay,
     store::{
         Store,
         reach::{self, read},

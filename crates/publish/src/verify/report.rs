@@ -6,12 +6,13 @@ use admit_snapshot::{
     index::Tree,
     key::EntryKey,
     object::{ObjectKind, ObjectName},
+    report::Effect,
     time::{UnixSecs, iso8601},
 };
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use crate::overlay::Effect;
+use crate::overlay::note;
 
 /// How many problems are listed, of about 200 bytes each. With more, everything is wrong: the rest is only
 /// counted.
@@ -173,7 +174,7 @@ impl fmt::Display for VerifyReport {
             [("Customers", self.customers, self.delta_customers), ("Items", self.items, self.delta_items)]
         {
             match found {
-                Some(found) => writeln!(formatter, "{label:<10} {}{}", HumanCount(found), delta.note())?,
+                Some(found) => writeln!(formatter, "{label:<10} {}{}", HumanCount(found), note(delta))?,
                 None => writeln!(formatter, "{label:<10} not counted, because not all could be read")?,
             }
         }

@@ -15,6 +15,7 @@ use admit_snapshot::{
     key::ItemSalt,
     limits::HEAD_SKEW_SECS,
     object::{FormatError, HEADER_LEN, ObjectKind, ObjectName},
+    report::Effect,
     table::Table,
     time::UnixSecs,
 };
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     head::SignedHead,
-    overlay::{Effect, Overlay},
+    overlay::Overlay,
     parallel,
     progress::Progress,
     published::walk_shards,
