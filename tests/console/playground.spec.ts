@@ -84,7 +84,7 @@ test("a playback token is shown decoded, and none for a denial", async ({ page }
   const playback = page.getByRole("region", { name: "Playback", exact: true });
   await expect(playback).toContainText("Signer");
   await expect(playback).toContainText("cat");
-  await page.getByLabel("Viewer").selectOption("never-bought");
+  await page.getByLabel("Viewer", { exact: true }).selectOption("never-bought");
   await expect(playback).toContainText("Nothing is signed");
 });
 

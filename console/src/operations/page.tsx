@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { good, send } from "../api";
 import { Facts, Loading, Notice, Panel, Problem, Table } from "../parts/basic";
-import { TokenField } from "../parts/token_field";
+import { TokenSource } from "../parts/token_field";
 import { useLive } from "../parts/use_exchange";
 import { tokenOf, useSession } from "../session";
 import { moment, momentAndDistance, span } from "../time";
@@ -18,7 +18,6 @@ const STALE_SECS = 300;
 export function OperationsPage(props: { params: URLSearchParams }) {
   const session = useSession();
   const token = tokenOf(session, "operator");
-  const [pasted, setPasted] = session.operator;
   const health = useLive((signal) => send("GET", "/healthz", { token: token || undefined, signal }), [token]);
   const report = useLive(token === "" ? undefined : (signal) => send("GET", "/snapshot/report", { token, signal }), [token]);
   const again = () => {
@@ -30,10 +29,9 @@ export function OperationsPage(props: { params: URLSearchParams }) {
     <>
       <p class="lead">What this edge answers from, how old it is, and what a rollback would change.</p>
       <Panel title="Access">
-        <details open={token === ""}>
-          <summary>Asking with {pasted !== "" ? "a pasted token" : token === "" ? "no token yet" : "the sample operator's token"}</summary>
-          <TokenField label="Operator's token" help={`It takes ${NEEDS}.`} token={pasted} onToken={setPasted} />
-        </details>
+        <TokenSource
+          label="Operator's token" help={`It takes ${NEEDS}.`} sample={session.samples?.operator} of="an operator" pasted={session.operator}
+        />
         <div class="row">
           <button type="button" onClick={again}>Look again</button>
         </div>

@@ -94,9 +94,10 @@ export async function follow(
   if (clue.kind === "customer" || clue.kind === "key") return { ...NOTHING, who: clue.who };
   if (clue.kind === "number") return search(`number=${clue.number}`, token, onProgress, signal);
   if (clue.kind === "uuid") {
-    // A subject that is a UUID leads to its record at once.
+    // A subject that is a UUID leads to its record at once, unless customers of several namespaces have it (422).
     const direct = await send("GET", `/customers/${clue.uuid}`, { token, signal });
-    if (direct.status !== 404) return { ...NOTHING, who: clue.uuid };
+    if (good(direct)) return { ...NOTHING, who: clue.uuid };
+    if (direct.status !== 404 && direct.status !== 422) return { ...NOTHING, failed: direct };
     return search(`uuid=${clue.uuid}`, token, onProgress, signal);
   }
   if (clue.kind === "token") return ofToken(clue.token, token, signal);

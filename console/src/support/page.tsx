@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Exchange, good, send } from "../api";
 import { CopyButton, Facts, Field, Loading, Notice, Panel, Problem, Table } from "../parts/basic";
 import { MomentPicker } from "../parts/moment";
-import { TokenField } from "../parts/token_field";
+import { TokenSource } from "../parts/token_field";
 import { useLive } from "../parts/use_exchange";
 import { Rules } from "../playground/token";
 import { fragmentOf, keep } from "../router";
@@ -31,7 +31,6 @@ const PAGES_MAX = 20;
 export function SupportPage(props: { params: URLSearchParams }) {
   const session = useSession();
   const token = tokenOf(session, "support");
-  const [pasted, setPasted] = session.support;
   const number = (name: string) => Number(props.params.get(name)) || undefined;
   const [who, setWho] = useState(props.params.get("who") ?? undefined);
   const [item, setItem] = useState(() => number("item"));
@@ -67,10 +66,9 @@ export function SupportPage(props: { params: URLSearchParams }) {
     <>
       <p class="lead">Find a customer, see what they hold, and why an item is not open to them.</p>
       <Panel title="Customer">
-        <details open={token === ""}>
-          <summary>Asking with {pasted !== "" ? "a pasted token" : token === "" ? "no token yet" : "the sample token of support staff"}</summary>
-          <TokenField label="Token of support staff" help={`It takes ${NEEDS}.`} token={pasted} onToken={setPasted} />
-        </details>
+        <TokenSource
+          label="Token of support staff" help={`It takes ${NEEDS}.`} sample={session.samples?.support} of="support staff" pasted={session.support}
+        />
         {token === "" ? (
           <Notice>Paste a token first.</Notice>
         ) : (
