@@ -25,6 +25,7 @@ pub mod details;
 pub mod directory;
 pub mod external_id;
 pub mod head;
+pub mod heap_sort;
 pub mod holding;
 pub mod index;
 pub mod instant;
