@@ -151,7 +151,7 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
             "may": ["view", "write"], "test_clients": true, "kids": []
         })
     );
-    assert_eq!(issuers.as_array().map(Vec::len), Some(3), "{text}");
+    assert_eq!(issuers.as_array().map(Vec::len), Some(4), "{text}");
     assert!(!text.contains("keys") && !text.contains("secret"), "{text}");
     for wire in [
         Wire::put(&path, object.clone()),
