@@ -15,6 +15,7 @@
 //! I/O, reads no clock, and is the same code in Wasm and natively.
 
 mod every_variant;
+mod source;
 
 pub mod compare;
 pub mod cost;
