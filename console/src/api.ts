@@ -26,7 +26,12 @@ export interface Options {
   json?: unknown;
   form?: Record<string, string>;
   signal?: AbortSignal;
+  /** Insists on an answer that reflects so many of the origin's changes: the origin is asked. */
+  minSeq?: number;
 }
+
+/** More changes than any snapshot has, so that the origin itself must answer. */
+export const FROM_ORIGIN = Number.MAX_SAFE_INTEGER;
 
 /** Milliseconds after which an edge that does not answer counts as down. */
 const TIMEOUT_MS = 20_000;
@@ -55,10 +60,11 @@ export function remember(exchange: Exchange, who: string | undefined): void {
 
 /** Sends a request. Without an answer the status is 0; only an aborted request throws. */
 export async function send(method: string, path: string, options: Options = {}): Promise<Exchange> {
-  const { token, json, form, signal } = options;
+  const { token, json, form, signal, minSeq } = options;
   const headers: Record<string, string> = {};
   if (token) headers["authorization"] = `Bearer ${token}`;
   if (json !== undefined) headers["content-type"] = "application/json";
+  if (minSeq !== undefined) headers["entitlement-min-seq"] = String(minSeq);
   if (form) headers["content-type"] = "application/x-www-form-urlencoded";
   const sent = json !== undefined ? JSON.stringify(json, null, 2) : form && new URLSearchParams(form).toString();
   const sentAt = Date.now();

@@ -41,13 +41,13 @@ function is_prepared() {
 }
 
 /** The console's answer, if the request is for it. */
-function page(request, url, env) {
+function shown_page(request, url, env) {
   return is_console(url) ? console_page(request, env) : undefined;
 }
 
 export default {
   fetch(request, env, ctx) {
-    if (!is_prepared()) return page(request, request.url, env) ?? forget(request, env, ctx);
+    if (!is_prepared()) return shown_page(request, request.url, env) ?? forget(request, env, ctx);
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");
     const address = headers.get(names.address);
@@ -66,7 +66,7 @@ export default {
         (page ? undefined : known.granted(viewer, item, url, address, country, origin));
       if (response !== undefined) return response;
     }
-    const shown = page(request, url, env);
+    const shown = shown_page(request, url, env);
     if (shown !== undefined) return shown;
     // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
     // when the call's texts are in the memory of the old one. Neither this call nor `repeat` nor `grant` has any.

@@ -54,6 +54,8 @@ export function ReferencePage(_: { params: URLSearchParams }) {
         validatorUrl: null,
         deepLinking: false,
         docExpansion: "list",
+        // The schemas are shown where they are used.
+        defaultModelsExpandDepth: -1,
         tryItOutEnabled: true,
         requestInterceptor: (request: SwaggerRequest) => {
           const has = Object.keys(request.headers).some((name) => name.toLowerCase() === "authorization");

@@ -81,10 +81,12 @@ export interface Found {
   /** A request that failed on the way. */
   failed: Exchange | undefined;
   inspected: Inspected | undefined;
+  /** The customer's own token, if it is accepted: the origin answers to it. */
+  token: string | undefined;
 }
 
 const NOTHING: Found = {
-  who: undefined, candidates: [], item: undefined, note: undefined, failed: undefined, inspected: undefined,
+  who: undefined, candidates: [], item: undefined, note: undefined, failed: undefined, inspected: undefined, token: undefined,
 };
 
 /** Follows a clue. `onProgress` hears how far a search through the shards is, from 0 to 1. */
@@ -112,7 +114,7 @@ async function ofToken(pasted: string, token: string, signal: AbortSignal): Prom
   if (!inspected) return { ...NOTHING, failed: exchange };
   const subject = decode(pasted)?.claims["sub"];
   const customer = inspected.principal?.customer ?? undefined;
-  if (customer !== undefined) return { ...NOTHING, who: customer, inspected };
+  if (customer !== undefined) return { ...NOTHING, who: customer, inspected, token: pasted };
   // A refused token still says who it was for, if its subject is a UUID.
   const isUuid = typeof subject === "string" && UUID.test(subject);
   const note = `The token is not accepted${isUuid ? ", but it names a customer: shown is the one that it says it is for" : ""}.`;

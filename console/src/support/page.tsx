@@ -93,7 +93,9 @@ export function SupportPage(props: { params: URLSearchParams }) {
         {found?.inspected && <Rules inspected={found.inspected} />}
       </Panel>
       {token !== "" && who !== undefined && (
-        <Shown token={token} who={who} item={item} time={time} onItem={setItem} onTime={setTime} />
+        <Shown
+          token={token} who={who} item={item} time={time} customerToken={found?.token} onItem={setItem} onTime={setTime}
+        />
       )}
     </>
   );
@@ -127,10 +129,11 @@ function Shown(props: {
   who: string;
   item: number | undefined;
   time: number | undefined;
+  customerToken: string | undefined;
   onItem: (item: number) => void;
   onTime: (time: number | undefined) => void;
 }) {
-  const { token, who, item, time, onItem, onTime } = props;
+  const { token, who, item, time, customerToken, onItem, onTime } = props;
   const answer = useLive((signal) => read(token, who, time, signal), [token, who, time]);
   const exchange = answer.value;
   const record = good<Record>(exchange);
@@ -160,7 +163,9 @@ function Shown(props: {
           </>
         )}
       </Panel>
-      <Question token={token} customer={customer} item={item} time={time} onItem={onItem} />
+      <Question
+        token={token} customer={customer} customerToken={customerToken} item={item} time={time} onItem={onItem}
+      />
     </>
   );
 }

@@ -1,6 +1,6 @@
 // "Why not item X?": what the snapshot says, and what the origin says beside it.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Exchange } from "../api";
+import { type Exchange, FROM_ORIGIN, send } from "../api";
 import { decide, type Decision, decisionIn } from "../decision";
 import { Code, Loading, Notice, Panel, Problem } from "../parts/basic";
 import { ItemPicker, readItem } from "../parts/item_picker";
@@ -13,11 +13,12 @@ import { reasonInWords } from "../words";
 export function Question(props: {
   token: string;
   customer: string | undefined;
+  customerToken: string | undefined;
   item: number | undefined;
   time: number | undefined;
   onItem: (item: number) => void;
 }) {
-  const { token, customer, item, time, onItem } = props;
+  const { token, customer, customerToken, item, time, onItem } = props;
   const { samples } = useSession();
   const [withOrigin, setWithOrigin] = useState(false);
   useEffect(() => setWithOrigin(false), [customer, item, time]);
@@ -38,15 +39,25 @@ export function Question(props: {
         <Notice>The record does not say by which name the customer is known. Find the customer by namespace:subject to ask about items.</Notice>
       )}
       {answer.isLoading && !answer.value && <Loading what="the answer" />}
-      {answer.value && (
-        <Answer exchange={answer.value} withOrigin={withOrigin} onOrigin={() => setWithOrigin(true)} time={time} />
+      {answer.value && item !== undefined && (
+        <Answer
+          exchange={answer.value} withOrigin={withOrigin} onOrigin={() => setWithOrigin(true)} time={time}
+          item={item} customerToken={customerToken}
+        />
       )}
     </Panel>
   );
 }
 
-function Answer(props: { exchange: Exchange; withOrigin: boolean; onOrigin: () => void; time: number | undefined }) {
-  const { exchange, withOrigin, onOrigin, time } = props;
+function Answer(props: {
+  exchange: Exchange;
+  withOrigin: boolean;
+  onOrigin: () => void;
+  time: number | undefined;
+  item: number;
+  customerToken: string | undefined;
+}) {
+  const { exchange, withOrigin, onOrigin, time, item, customerToken } = props;
   const decision = decisionIn(exchange);
   if (!decision) return <Problem exchange={exchange} what="the decision" needs="a token of an issuer with the capabilities “explain” and “check”" />;
   const { decision: isGranted, context } = decision;
@@ -64,16 +75,27 @@ function Answer(props: { exchange: Exchange; withOrigin: boolean; onOrigin: () =
           <button type="button" onClick={onOrigin}>Ask the origin, too</button>
         )}
       </div>
-      {withOrigin && <Beside decision={decision} />}
+      {withOrigin && <Beside decision={decision} item={item} customerToken={customerToken} />}
     </>
   );
 }
 
 /** The origin's answer beside that of the snapshot. */
-function Beside({ decision }: { decision: Decision }) {
+function Beside(props: { decision: Decision; item: number; customerToken: string | undefined }) {
+  const { decision, item, customerToken } = props;
   const { origin } = decision.context;
-  if (origin === undefined) {
-    return <Notice>The edge said nothing of the origin: it has none behind it, or is of a version that does not ask it about other customers.</Notice>;
+  const insisting = useLive(
+    origin !== undefined || customerToken === undefined
+      ? undefined
+      : (signal) => send("GET", `/items/${item}/access`, { token: customerToken, minSeq: FROM_ORIGIN, signal }),
+    [origin, item, customerToken],
+  );
+  if (origin === undefined && customerToken === undefined) {
+    return (
+      <Notice>
+        The edge said nothing of the origin: it has none behind it, or asks it only in the customer's own name. Find the customer by their token to ask so.
+      </Notice>
+    );
   }
   return (
     <div class="sides">
@@ -83,8 +105,24 @@ function Beside({ decision }: { decision: Decision }) {
       </div>
       <div>
         <h3>The origin, now</h3>
-        <Code value={origin} label="The origin's answer" />
+        {origin !== undefined ? <Code value={origin} label="The origin's answer" /> : <Insisting exchange={insisting.value} />}
       </div>
     </div>
+  );
+}
+
+/** A check in the customer's name that insists on the origin's answer. */
+function Insisting(props: { exchange: Exchange | undefined }) {
+  const { exchange } = props;
+  if (!exchange) return <Loading what="the origin's answer" />;
+  // Only answers of the origin say how many of its changes they reflect.
+  const seq = exchange.headers.find(([name]) => name === "entitlement-seq")?.[1];
+  if (seq === undefined) return <Notice kind="bad">The origin did not answer, so the snapshot did: {exchange.status}.</Notice>;
+  const isGranted = exchange.status === 200;
+  return (
+    <p>
+      <span class={isGranted ? "tag good" : "tag bad"}>{isGranted ? "granted" : "denied"}</span>{" "}
+      It answered {exchange.status} to a check in the customer's name, with {seq} changes.
+    </p>
   );
 }
