@@ -53,6 +53,7 @@
 //! # Ok::<(), admit::snapshot::object::FormatError>(())
 //! ```
 
+mod considered;
 mod held;
 mod licenses;
 mod plans;
@@ -72,11 +73,11 @@ use crate::{
         object::FormatError,
         schema::ClientMode,
         time::UnixSecs,
-        version::Source,
     },
     token::Principal,
 };
 
+pub use considered::Considered;
 pub use held::Held;
 pub use licenses::{HeldEntry, listed_licenses};
 pub use plans::{HeldPlan, app_of_site, held_plans, offered_plans};
@@ -222,30 +223,6 @@ impl Reason {
             Self::PackageAccess => "package_access",
             Self::License => "license",
             Self::TestLicense => "test_license",
-        }
-    }
-}
-
-/// A record that leads to the item, and whether it grants the check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Considered {
-    /// The grant that it would give.
-    pub grant: Grant,
-    /// UUID of the licence, if the grant comes from one.
-    pub license_id: Option<u128>,
-    /// Why it does not grant the check. `None` if it does.
-    pub obstacle: Option<Reason>,
-}
-
-impl Considered {
-    /// Where the grant was found. `customer` is where the customer's record is, if there is one, and `item` the item's.
-    #[must_use]
-    pub const fn found_in(&self, customer: Option<Source>, item: Source) -> Source {
-        match (self.grant.reason, customer) {
-            // Pending test licences have no record of a purchase.
-            (Reason::TestLicense, _) => Source::Directory,
-            (Reason::ItemAccess | Reason::PackageAccess | Reason::License, Some(customer)) => customer,
-            _ => item,
         }
     }
 }

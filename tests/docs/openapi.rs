@@ -56,7 +56,7 @@ fn every_command_of_the_page_is_an_example() {
         .values()
         .flat_map(|path| path.as_object().unwrap().values())
         .flat_map(|operation| operation["x-codeSamples"].as_array().unwrap())
-        .map(|sample| sample["source"].as_str().unwrap().to_owned())
+        .map(|sample| one_line(sample["source"].as_str().unwrap()))
         .collect();
     let page = read("docs/api.md");
     let mut found = 0;

@@ -85,6 +85,8 @@ fn rows(paths: &Paths) -> Vec<Row> {
         Row::new("npm", npm.clone(), Remedy::Person("install Node.js: https://nodejs.org")),
         Row::new("Node.js", runtime, npm_remedy()),
     ];
+    let python = version("python3", "--version");
+    rows.push(Row::new("python3", python, Remedy::Optional("`test` tries the OpenAPI document with it")));
     let fresh = node::installed(paths);
     for package in ["wrangler", "workerd", "binaryen", "esbuild", "jsdom"] {
         let found = node::package_version(paths, package).filter(|_| fresh);

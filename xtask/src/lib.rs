@@ -27,6 +27,7 @@ pub mod personas;
 mod private;
 pub mod run;
 pub mod rust;
+mod schemathesis;
 pub mod server;
 pub mod setup;
 mod shrink;

@@ -14,11 +14,12 @@ use crate::{
     bench, build, console,
     guarded::Guarded,
     job::{self, Stopwatch},
-    node,
+    keys, node,
     paths::Paths,
     personas,
     run::{Run, Selection},
     rust::WASM_TARGET,
+    schemathesis::{self, Target},
     server, setup,
     size::Size,
     step::Step,
@@ -238,7 +239,38 @@ impl Suite<'_> {
             cargo(paths, &["test", "--locked", "--workspace", "--test", "readme", "--", "--include-ignored"]);
         tests.env("ADMIT_XTASK", &paths.exe);
         self.command("walk-through", with_worker(tests))?;
-        self.part("dev to its end", || dev.stop().map(|()| Tally::default())).map(drop)
+        self.part("dev to its end", || dev.stop().map(|()| Tally::default()))?;
+        self.schemathesis()
+    }
+
+    /// Requests made of the OpenAPI document. They write, so they get stores of their own.
+    fn schemathesis(&mut self) -> Result<()> {
+        const NAMES: [(&str, Target); 2] =
+            [("contract: edge", Target::Edge), ("contract: origin", Target::Origin)];
+        let paths = self.paths;
+        let Some(program) = schemathesis::ensure(paths) else {
+            for (name, _) in NAMES {
+                self.skip(name, "schemathesis cannot be installed: it needs Python 3.10 and PyPI");
+            }
+            return Ok(());
+        };
+        let dir = paths.target.join("test-contract");
+        let _absent = fs::remove_dir_all(&dir);
+        let mut started = None;
+        self.part("dev for the contract", || {
+            started = Some(Dev::start(paths, &dir)?);
+            Ok(Tally::default())
+        })?;
+        let Some(dev) = started else {
+            for (name, _) in NAMES {
+                self.skip(name, "the Worker does not run");
+            }
+            return Ok(());
+        };
+        for (name, target) in NAMES {
+            self.part(name, || schemathesis::run(paths, &program, &keys::ensure(paths)?, &dev.run, target))?;
+        }
+        self.part("its end", || dev.stop().map(|()| Tally::default())).map(drop)
     }
 
     /// The console: its types, its size, and its pages in a browser.

@@ -3,7 +3,6 @@
 use admit_publish::published::{FoundRecord, Published};
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
-    details::title,
     holding::{HeldAccess, HeldItem, HeldSubscription, State},
     item::ItemRecord,
     schema::{RenewStatus, SubscriptionStatus},

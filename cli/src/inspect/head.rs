@@ -4,11 +4,23 @@ use std::path::Path;
 
 use admit_publish::published::Published;
 use admit_snapshot::{
+    denylist::Denylist,
     index::Tree,
     report::{HeadReport, Signature},
     time::UnixSecs,
 };
 use anyhow::Result;
+use serde::Serialize;
+
+/// The head, and the denylist in it.
+#[derive(Debug, Serialize)]
+pub struct HeadShown {
+    /// The head.
+    #[serde(flatten)]
+    pub report: HeadReport,
+    /// The denylist.
+    pub denylist: Denylist,
+}
 
 /// Describes the head at the time `now`. At most `shards_max` of the shards that the delta touches are
 /// read, to count what it adds and removes.
@@ -20,9 +32,12 @@ pub fn describe(
     key: Option<&Path>,
     now: UnixSecs,
     shards_max: usize,
-) -> Result<HeadReport> {
+) -> Result<HeadShown> {
     let effect = |tree| published.effect(tree, shards_max);
     let effects = [effect(Tree::Customers)?, effect(Tree::Items)?];
     let signature = if key.is_some() { Signature::Verified } else { Signature::NotChecked };
-    Ok(HeadReport::new(published.head(), effects, signature, now))
+    Ok(HeadShown {
+        report: HeadReport::new(published.head(), effects, signature, now),
+        denylist: published.head().denylist.clone(),
+    })
 }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use admit_publish::{clock::now_unix_secs, published::Published, store::Store};
 use admit_snapshot::{
-    report::{HeadReport, HistoryReport, ObjectsReport},
+    report::{HistoryReport, ObjectsReport},
     time::Timestamp,
 };
 use admit_token::Principal;
@@ -30,6 +30,7 @@ use self::{
     asked::OriginReport,
     check::nobody,
     customer::CustomerReport,
+    head::HeadShown,
     item::{ExternalName, ExternalReport, ItemReport},
 };
 pub use self::{
@@ -136,7 +137,7 @@ pub struct Args {
 /// The whole report.
 #[derive(Debug, Serialize)]
 struct InspectReport {
-    head: HeadReport,
+    head: HeadShown,
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<ObjectsReport>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,9 +4,7 @@ use std::fmt::{Display, Write};
 
 use admit_publish::overlay::note;
 use admit_snapshot::{
-    report::{
-        Effect, HeadReport, HistoryReport, KeptVersion, LeaseReport, ObjectsReport, ShardsReport, Signature,
-    },
+    report::{Effect, HistoryReport, KeptVersion, LeaseReport, ObjectsReport, ShardsReport, Signature},
     time::iso8601,
 };
 use indicatif::{HumanBytes, HumanCount};
@@ -16,6 +14,7 @@ use super::{
     asked::OriginReport,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
+    head::HeadShown,
     item::{ExternalIdReport, ExternalReport, ItemReport},
 };
 
@@ -54,8 +53,9 @@ fn line(out: &mut String, label: &str, value: impl Display) {
     let _ = writeln!(out, "{label:<11}{value}");
 }
 
-fn head(head: &HeadReport) -> String {
+fn head(shown: &HeadShown) -> String {
     let mut out = String::new();
+    let head = &shown.report;
     let (seq, as_of, age) = (head.seq, &head.as_of_iso, age(head.age_secs));
     line(&mut out, "Head", format_args!("seq {seq}, as of {as_of} ({age})"));
     if head.changed_at != head.as_of {
@@ -76,7 +76,7 @@ fn head(head: &HeadReport) -> String {
             line(&mut out, "", format_args!("{aud}{by}"));
         }
     }
-    if !head.denylist.is_empty() {
+    if !shown.denylist.is_empty() {
         line(&mut out, "", format_args!("{} revocations in force: admit revoke --list", head.revoked));
     }
     let published =

@@ -15,6 +15,7 @@
 //! I/O, reads no clock, and is the same code in Wasm and natively.
 
 mod every_variant;
+mod source;
 
 pub mod compare;
 pub mod cost;
@@ -25,6 +26,7 @@ pub mod details;
 pub mod directory;
 pub mod external_id;
 pub mod head;
+pub mod heap_sort;
 pub mod holding;
 pub mod index;
 pub mod instant;

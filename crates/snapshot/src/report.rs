@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{
     delta,
-    denylist::Denylist,
     head::Head,
+    heap_sort::heap_sort,
     key::EntryKey,
     lease::Lease,
     object::{FormatError, ObjectName},
@@ -118,8 +118,6 @@ pub struct HeadReport {
     pub set_aside: u64,
     /// Revocations that are in force.
     pub revoked: usize,
-    /// The denylist in the head.
-    pub denylist: Denylist,
     /// Whether the signature was verified.
     pub signature: Signature,
 }
@@ -150,7 +148,6 @@ impl HeadReport {
             delta_items,
             set_aside: head.set_aside.unwrap_or(0),
             revoked: head.denylist.in_force(now),
-            denylist: head.denylist.clone(),
             signature,
         }
     }
@@ -284,7 +281,7 @@ impl ShardsReport {
     /// Describes a tree with this number of `places`, of which `shards` have entries, by the shards that were measured.
     #[must_use]
     pub fn new(places: usize, shards: Option<usize>, mut measured: Vec<Measured>) -> Self {
-        measured.sort_unstable();
+        heap_sort(&mut measured, |left, right| left < right);
         let size = |at: usize| measured.get(at).map_or(0, |shard| shard.bytes);
         Self {
             places,

@@ -1,6 +1,6 @@
 //! Compact JWS (RFC 7515): parses a token, then verifies its signature with the keys that match.
 
-use admit_snapshot::limits::TOKEN_MAX_BYTES;
+use admit_snapshot::limits::HEAD_MAX_BYTES;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -35,8 +35,8 @@ impl<'a> UnverifiedToken<'a> {
     /// Parses the header and decodes the segments. `alg: none` is refused here. Any other unimplemented
     /// algorithm is judged later, together with the issuer's keys: the token's key may be one that was left
     /// out.
-    pub fn parse(jws: &'a str) -> Result<Self, Problem<JwsError>> {
-        if jws.len() > TOKEN_MAX_BYTES {
+    pub fn parse(jws: &'a str, max_bytes: usize) -> Result<Self, Problem<JwsError>> {
+        if jws.len() > max_bytes {
             return Err(JwsError::TooLong.into());
         }
         let malformed = |detail: &str| Problem::new(JwsError::Malformed, format!("token: {detail}"));
@@ -180,14 +180,15 @@ pub fn peek(jws: &str) -> [Option<Map<String, Value>>; 2] {
     std::array::from_fn(|_| unique_members(&Base64UrlUnpadded::decode_vec(segments.next()?).ok()?).ok())
 }
 
-/// The name of the key (`kid`) by which a compact JWS says that it is signed, verified or not.
+/// The name of the key (`kid`) by which a compact JWS of at most [`HEAD_MAX_BYTES`] says that it is signed, verified or not.
 #[must_use]
 pub fn key_name(jws: &str) -> Option<String> {
-    UnverifiedToken::parse(jws).ok()?.key_id
+    UnverifiedToken::parse(jws, HEAD_MAX_BYTES).ok()?.key_id
 }
 
 /// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
-/// kind of token signed by the same key is accepted. No claim is required.
+/// kind of token signed by the same key is accepted. No claim is required. It may be longer than a viewer's token, as heads
+/// with many revocations are: [`HEAD_MAX_BYTES`].
 ///
 /// # Errors
 /// The token is malformed, a different kind of token, not signed by one of the keys, or its payload is not a
@@ -213,7 +214,7 @@ pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     typ: &str,
     platform: &V,
 ) -> Result<T, JwsError> {
-    let token = UnverifiedToken::parse(jws).map_err(|problem| problem.error)?;
+    let token = UnverifiedToken::parse(jws, HEAD_MAX_BYTES).map_err(|problem| problem.error)?;
     if token.token_type() != Some(typ) {
         return Err(JwsError::WrongType);
     }

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use admit_snapshot::denylist::{Denied, Denylist, Presented};
+use admit_snapshot::{
+    denylist::{Denied, Denylist, Presented},
+    limits::TOKEN_MAX_BYTES,
+};
 use serde_json::Value;
 
 use super::{
@@ -127,7 +130,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             let detail = "signature: not made by a key of the issuer (found a moment ago)".to_owned();
             return Err(Problem::new(JwsError::BadSignature, detail).into());
         }
-        let unverified = UnverifiedToken::parse(token)?;
+        let unverified = UnverifiedToken::parse(token, TOKEN_MAX_BYTES)?;
         check_type(unverified.token_type())?;
         let claims = unverified.claims()?;
         let (index, issuer) = issuer_of(&mut self.issuers, claims.get("iss"))?;

@@ -166,6 +166,8 @@ impl Server {
     fn plain(&self, context: &ReplyContext, mut reply: Reply) -> Response {
         reply.headers.push(("content-type", "application/json".into()));
         reply.headers.push(("cache-control", "private, no-store".into()));
+        reply.headers.push(("x-content-type-options", "nosniff".into()));
+        reply.headers.push(("x-request-id", context.request_id.clone().into()));
         if !context.is_sign_in_page {
             reply.headers.extend(self.cors.headers(&context.page_origin));
         }
@@ -179,6 +181,8 @@ struct ReplyContext {
     page_origin: String,
     /// Whether this is the page on which people type passwords: other pages must not read it (RFC 9700 §2.6).
     is_sign_in_page: bool,
+    /// The id by which logs know the request.
+    request_id: String,
 }
 
 /// Whether a route answers other senders than the edge: those in the discovery document, because standard
@@ -235,6 +239,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let context = ReplyContext {
         page_origin: text(headers, "origin"),
         is_sign_in_page: route == Some(Route::Authorize),
+        request_id: request_id::of(&text(headers, "x-request-id")),
     };
     let viewer = server.viewer(&parts);
     if viewer.is_edge
@@ -249,7 +254,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     let budget = Budget::at(target);
     let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
-    let incoming = incoming(&parts, &viewer, body, budget);
+    let incoming = incoming(&parts, &viewer, &context, body, budget);
     let attempt = route.and_then(|route| Attempt::of(route, &incoming));
     let class = Class::of(target, &incoming, attempt.as_ref());
     let wait = wanted_wait(&text(headers, "prefer"));
@@ -268,7 +273,13 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     if is_unfinished { closing(answer) } else { answer }
 }
 
-fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Budget) -> Incoming {
+fn incoming(
+    parts: &Parts,
+    viewer: &Viewer,
+    context: &ReplyContext,
+    body: crate::wire::Body,
+    budget: Budget,
+) -> Incoming {
     let headers = &parts.headers;
     let has_key = headers.contains_key("idempotency-key");
     Incoming {
@@ -283,7 +294,7 @@ fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Bud
         country: viewer.country.clone(),
         from: viewer.from,
         is_edge: viewer.is_edge,
-        request_id: request_id::of(&text(headers, "x-request-id")),
+        request_id: context.request_id.clone(),
         payload: Payload {
             content_type: text(headers, "content-type"),
             content_encoding: text(headers, "content-encoding"),

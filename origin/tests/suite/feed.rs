@@ -80,7 +80,11 @@ fn a_missing_history_is_gone() {
     let origin = Origin::start();
     let first = origin.seq();
     // Imported records are not in the log.
-    origin.feed("/changes?after=0").refused(410, gone);
+    let refused = origin.feed("/changes?after=0");
+    // By the same headers as any other answer: the log knows it by its id.
+    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+    assert!(refused.header("x-request-id").is_some_and(|id| !id.is_empty()));
+    refused.refused(410, gone);
     origin.feed(&format!("/changes?after={}", first + 1)).refused(410, gone);
     for _ in 0..3 {
         origin.grant(5101).expect(201);

@@ -11,6 +11,7 @@ mod concurrency;
 mod conformance;
 mod crash;
 mod documents;
+mod evaluations;
 mod feed;
 mod grants;
 mod idempotency;

@@ -75,12 +75,12 @@ fn lines(name: &str) -> Vec<Value> {
 }
 
 /// Every item, some unknown ids, and every read of each.
-fn items() -> Vec<i64> {
+pub fn items() -> Vec<i64> {
     let items = lines("catalogue/04-items.ndjson").into_iter().filter(|line| line["type"] == "item");
     items.map(|item| item["id"].as_i64().unwrap()).chain([1, 999_999]).collect()
 }
 
-fn personas(origin: &Origin) -> Vec<(String, String, Value)> {
+pub fn personas(origin: &Origin) -> Vec<(String, String, Value)> {
     let personas: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(samples("personas.json")).unwrap()).unwrap();
     let token = |persona: &Value| {

@@ -55,6 +55,10 @@ fn each_server_has_its_own_methods() {
         ("/oauth2/token", ["", "POST, OPTIONS", "POST, OPTIONS"]),
         ("/oauth2/authorize", ["", "", "GET, HEAD, POST, OPTIONS"]),
         ("/export", ["", "", "GET, OPTIONS"]),
+        ("/access/v1/evaluation", ["POST, OPTIONS"; 3]),
+        ("/access/v1/evaluations", ["POST, OPTIONS"; 3]),
+        ("/access/v1/search/resource", ["POST, OPTIONS", "POST, OPTIONS", ""]),
+        ("/.well-known/authzen-configuration", ["GET, HEAD, OPTIONS", "GET, HEAD, OPTIONS", ""]),
         ("/snapshot/lease", [edge_only, edge_only, ""]),
         ("/snapshot/head", ["GET, HEAD, PUT, OPTIONS", "GET, HEAD, PUT, OPTIONS", ""]),
     ] {

@@ -69,6 +69,7 @@ impl LocalQuestions<'_> {
                 as_of: version.head.as_of,
                 seq: version.head.origin_seq(),
                 is_stale: false,
+                until: UnixSecs::MIN,
                 published: None,
                 reason: ServiceReason::Unreadable,
                 is_restricted: false,

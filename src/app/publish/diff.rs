@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use futures_util::FutureExt as _;
 
-use super::{Publisher, read_failed, store_failed};
+use super::{Failed, Publisher};
 use crate::{
     api::{
         diff::{DiffCursor, DiffQuestion, DiffToken, Named, Which},
@@ -62,7 +62,7 @@ impl Shown {
 
 impl<P: Platform> Publisher<'_, P> {
     /// A page of the changes from one version to another.
-    pub(super) async fn diff(&self, query: &str) -> Result<Reply, Reply> {
+    pub(super) async fn diff(&self, query: &str) -> Result<Reply, Failed> {
         let question = DiffQuestion::parse(query)?;
         let (heads, cursor) = match question.token {
             Some(token) => ([token.before.head(), token.after.head()], token.cursor),
@@ -72,8 +72,8 @@ impl<P: Platform> Publisher<'_, P> {
             }
         };
         let [before, after] = heads.map(|head| self.loader.open(head));
-        let before = before.await.map_err(read_failed)?;
-        let after = after.await.map_err(read_failed)?;
+        let before = before.await?;
+        let after = after.await?;
         let mut body = "{".to_owned();
         if question.token.is_none() {
             for (name, version) in [(r#""before":"#, &before), (r#","after":"#, &after)] {
@@ -98,24 +98,24 @@ impl<P: Platform> Publisher<'_, P> {
     }
 
     /// The head of a version: a kept one, or the stored head, whose version may be a delta and have no record.
-    async fn head_of(&self, which: Which) -> Result<Head, Reply> {
+    async fn head_of(&self, which: Which) -> Result<Head, Failed> {
         let store = self.reader.platform.store();
         if let Which::Seq(seq) = which {
             let key = StoreKey::Version(seq).to_string();
-            if let Some(jws) = store.get_recent(&key).await.map_err(store_failed)? {
-                return self.reader.verify_signature(&jws).map_err(read_failed);
+            if let Some(jws) = store.get_recent(&key).await? {
+                return Ok(self.reader.verify_signature(&jws)?);
             }
         }
-        let jws = store.get_recent(HEAD_KEY).await.map_err(store_failed)?.ok_or(ApiError::ObjectNotFound)?;
-        let head = self.reader.verify_head(&jws).map_err(read_failed)?;
+        let jws = store.get_recent(HEAD_KEY).await?.ok_or(ApiError::ObjectNotFound)?;
+        let head = self.reader.verify_head(&jws)?;
         let is_meant = which == Which::Head || which == Which::Seq(head.seq);
         if is_meant { Ok(head) } else { Err(ApiError::ObjectNotFound.into()) }
     }
 
     /// What answers say of a version.
-    async fn facts(&self, version: &Version) -> Result<VersionFacts, Reply> {
+    async fn facts(&self, version: &Version) -> Result<VersionFacts, Failed> {
         let name = ObjectName { kind: ObjectKind::Directory, digest: version.head.directory };
-        let directory = self.reader.read_object(name).await.map_err(read_failed)?;
+        let directory = self.reader.read_object(name).await?;
         Ok(VersionFacts::new(version, directory.len()))
     }
 
@@ -125,16 +125,15 @@ impl<P: Platform> Publisher<'_, P> {
         before: &Version,
         after: &Version,
         mut cursor: DiffCursor,
-    ) -> Result<([Shown; 2], Option<DiffCursor>), Reply> {
+    ) -> Result<([Shown; 2], Option<DiffCursor>), Failed> {
         let bounds = Bounds { parts_max: DIFF_PARTS_AT_ONCE, looks_max: DIFF_LOOKS_MAX };
         let mut objects = ObjectCache::new(usize::MAX);
         let [mut customers, mut items] = [Shown::default(), Shown::default()];
         let (mut parts, mut bytes) = (0, 0);
         loop {
-            let comparison = Comparison::new(cursor.tree, before, after, PartSize::Small)
-                .map_err(|error| read_failed(error.into()))?;
+            let comparison = Comparison::new(cursor.tree, before, after, PartSize::Small)?;
             let compared = comparison.walk(cursor.after, bounds, &mut objects);
-            let page = match compared.map_err(|error| read_failed(error.into()))? {
+            let page = match compared? {
                 Compared::TooLarge => return Err(ApiError::OTHER_ITEM_KEYS.into()),
                 Compared::Load(names) => {
                     bytes += self.load(&names, &mut objects).await?;
@@ -168,12 +167,12 @@ impl<P: Platform> Publisher<'_, P> {
     }
 
     /// Loads shards and pages, some at a time. They are not kept for checks, which need those of one version only.
-    async fn load(&self, names: &[ObjectName], objects: &mut ObjectCache) -> Result<usize, Reply> {
+    async fn load(&self, names: &[ObjectName], objects: &mut ObjectCache) -> Result<usize, Failed> {
         let mut bytes = 0;
         for some in names.chunks(CHECKS_AT_ONCE) {
             let loads = some.iter().map(|name| self.reader.read_object(*name).boxed_local());
             for (name, object) in some.iter().zip(all(loads.collect()).await) {
-                let object = object.map_err(read_failed)?;
+                let object = object?;
                 bytes += object.len();
                 objects.insert(*name, Rc::from(object));
             }

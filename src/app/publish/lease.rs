@@ -1,6 +1,6 @@
 //! Who may publish, as far as a store without compare-and-swap can say.
 
-use super::store_failed;
+use super::Failed;
 use crate::{
     api::{error::ApiError, reply::Reply},
     app::seconds,
@@ -47,8 +47,8 @@ impl<P: Platform> Leases<'_, P> {
 
     /// The stored lease. An invalid value excludes no publisher: write access to the store must not be enough to stop
     /// publishing.
-    pub(super) async fn stored_lease(&self) -> Result<Option<Lease>, Reply> {
-        let stored = self.platform.store().get_recent(LEASE_KEY).await.map_err(store_failed)?;
+    pub(super) async fn stored_lease(&self) -> Result<Option<Lease>, Failed> {
+        let stored = self.platform.store().get_recent(LEASE_KEY).await?;
         Ok(stored.and_then(|json| Lease::parse(&json).ok()))
     }
 }

@@ -32,7 +32,7 @@ use crate::{
         HEAD_ROOM_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore as _, Platform, StoreError},
-    snapshot::{lease::Lease, store_key::StoreKey},
+    snapshot::{lease::Lease, object::FormatError, store_key::StoreKey},
 };
 
 /// A request of the publish API.
@@ -265,12 +265,43 @@ fn stored(what: &str) -> Reply {
     reply
 }
 
-/// The answer where something stored cannot be read.
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn read_failed(error: LoadError) -> Reply {
-    match error {
-        LoadError::NotFound => ApiError::ObjectNotFound.into(),
-        error => Reply::error(unavailable(), error.to_string()),
+/// Why something stored cannot be described: smaller than the answer, which is made once.
+enum Failed {
+    Load(LoadError),
+    Api(ApiError),
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Load(error.into())
+    }
+}
+
+impl From<FormatError> for Failed {
+    fn from(error: FormatError) -> Self {
+        Self::Load(error.into())
+    }
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<Failed> for Reply {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Load(LoadError::NotFound) => ApiError::ObjectNotFound.into(),
+            Failed::Load(error) => Self::error(unavailable(), error.to_string()),
+            Failed::Api(error) => error.into(),
+        }
     }
 }
 

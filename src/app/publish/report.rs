@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
-use super::{Publisher, read_failed, store_failed};
+use super::{Failed, Publisher};
 use crate::{
     advice,
     api::{
@@ -25,6 +25,7 @@ use crate::{
     snapshot::{
         delta,
         head::Head,
+        heap_sort::heap_sort,
         index::{Index, Place, Tree},
         key::EntryKey,
         object::{HEAD_KEY, ObjectKind, ObjectName},
@@ -91,14 +92,14 @@ impl Configuration {
 
 impl<P: Platform> Publisher<'_, P> {
     /// Describes the snapshot in use and its store.
-    pub(super) async fn report(&self) -> Result<Reply, Reply> {
+    pub(super) async fn report(&self) -> Result<Reply, Failed> {
         let library = self.reader.library;
         if library.read().versions.current().is_none() {
             self.loader.refresh_head().await;
         }
         let now = seconds(self.reader.platform.now_ms());
         let current = library.read().versions.current().cloned();
-        let stored = self.reader.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
+        let stored = self.reader.platform.store().get_recent(HEAD_KEY).await?;
         let kid = stored.as_deref().and_then(|jws| key_name(std::str::from_utf8(jws).ok()?));
         let stored =
             stored.and_then(|jws| self.stored(&jws, current.as_ref().map(|current| &current.head), now));
@@ -117,9 +118,9 @@ impl<P: Platform> Publisher<'_, P> {
 
     /// The stored head, unless it is the one in use.
     fn stored(&self, jws: &[u8], current: Option<&Head>, now: UnixSecs) -> Option<StoredHead> {
-        let read = self.reader.verify_head(jws).and_then(|head| {
+        let read = self.reader.verify_head(jws).map(|head| {
             let may_follow = head.may_follow(current, now, HEAD_SKEW_SECS);
-            Ok((head, may_follow.err()))
+            (head, may_follow.err())
         });
         match read {
             Ok((head, None)) if current == Some(&head) => None,
@@ -138,21 +139,21 @@ impl<P: Platform> Publisher<'_, P> {
         }
     }
 
-    async fn objects(&self, version: &Version) -> Result<ObjectsReport, Reply> {
+    async fn objects(&self, version: &Version) -> Result<ObjectsReport, Failed> {
         let Version { head, index, delta, .. } = version;
         let directory = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
-        let directory_bytes = self.reader.read_object(directory).await.map_err(read_failed)?.len();
+        let directory_bytes = self.reader.read_object(directory).await?.len();
         let delta = match head.delta.zip(delta.as_deref()) {
             Some((digest, object)) => {
                 let name = ObjectName { kind: ObjectKind::Delta, digest };
-                Some(DeltaReport::new(name, object).map_err(|error| read_failed(error.into()))?)
+                Some(DeltaReport::new(name, object)?)
             }
             None => None,
         };
         let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
         let mut pages = 0;
         for tree in [Tree::Customers, Tree::Items] {
-            pages += index.pages(tree).map_err(|error| read_failed(error.into()))?.len();
+            pages += index.pages(tree)?.len();
         }
         Ok(ObjectsReport {
             index: ObjectReport::new(index_name, index.object().len()),
@@ -165,14 +166,13 @@ impl<P: Platform> Publisher<'_, P> {
     }
 
     /// Measures some shards of a tree.
-    async fn shards(&self, index: &Index, tree: Tree) -> Result<ShardsReport, Reply> {
-        let wrong = |error| read_failed(LoadError::Format(error));
-        let mut shards = index.top_shards(tree).map_err(wrong)?;
-        let pages: Vec<_> = index.pages(tree).map_err(wrong)?.into_iter().enumerate().collect();
+    async fn shards(&self, index: &Index, tree: Tree) -> Result<ShardsReport, Failed> {
+        let mut shards = index.top_shards(tree)?;
+        let pages: Vec<_> = index.pages(tree)?.into_iter().enumerate().collect();
         let count = pages.len();
         for (position, name) in sample(pages, REPORT_PAGES) {
             let page = self.object(name).await?;
-            shards.extend(index.page_shards(tree, position, &page).map_err(wrong)?);
+            shards.extend(index.page_shards(tree, position, &page)?);
         }
         let total = (count <= REPORT_PAGES).then_some(shards.len());
         let mut measured = Vec::new();
@@ -180,18 +180,16 @@ impl<P: Platform> Publisher<'_, P> {
         for some in names.chunks(CHECKS_AT_ONCE) {
             let objects = some.iter().map(|name| self.reader.read_object(*name).boxed_local());
             for object in all(objects.collect()).await {
-                measured.push(Measured::shard(&object.map_err(read_failed)?).map_err(wrong)?);
+                measured.push(Measured::shard(&object?)?);
             }
         }
         Ok(ShardsReport::new(index.shard_count(tree), total, measured))
     }
 
     /// The effect of the delta on a tree. `None` if it touches too many shards.
-    async fn effect(&self, version: &Version, tree: Tree) -> Result<Option<Effect>, Reply> {
-        let wrong = |error| read_failed(LoadError::Format(error));
+    async fn effect(&self, version: &Version, tree: Tree) -> Result<Option<Effect>, Failed> {
         let Some(object) = version.delta.as_deref() else { return Ok(Some(Effect::default())) };
-        let (changes, bits) =
-            (delta::tables(object).map_err(wrong)?.of(tree), version.index.shard_bits(tree));
+        let (changes, bits) = (delta::tables(object)?.of(tree), version.index.shard_bits(tree));
         let mut touched: Vec<_> = changes.iter().map(|(key, _)| key.shard(bits)).collect();
         touched.dedup();
         if touched.len() > REPORT_COUNTED_SHARDS {
@@ -200,36 +198,36 @@ impl<P: Platform> Publisher<'_, P> {
         let mut total = Effect::default();
         for number in touched {
             let key = EntryKey::first_of(number, bits);
-            let page = match version.index.page_of(tree, key).map_err(wrong)? {
+            let page = match version.index.page_of(tree, key)? {
                 Some((name, _)) => Some(self.object(name).await?),
                 None => None,
             };
-            let shard = match version.index.place(tree, key, |_| page).map_err(wrong)? {
+            let shard = match version.index.place(tree, key, |_| page)? {
                 Place::Shard(name) => Some(self.object(name).await?),
                 Place::Nowhere | Place::Page(_) => None,
             };
-            let table = shard.as_deref().map(Table::of_shard).transpose().map_err(wrong)?;
+            let table = shard.as_deref().map(Table::of_shard).transpose()?;
             let here = changes.iter().filter(|(key, _)| key.shard(bits) == number);
-            total += Effect::of(here, table.as_ref()).map_err(wrong)?;
+            total += Effect::of(here, table.as_ref())?;
         }
         Ok(Some(total))
     }
 
     /// An object: from memory if it is there.
-    async fn object(&self, name: ObjectName) -> Result<Rc<[u8]>, Reply> {
+    async fn object(&self, name: ObjectName) -> Result<Rc<[u8]>, Failed> {
         let kept = self.reader.library.write().objects.cache.get(name);
         match kept {
             Some(object) => Ok(object),
-            None => Ok(Rc::from(self.reader.read_object(name).await.map_err(read_failed)?)),
+            None => Ok(Rc::from(self.reader.read_object(name).await?)),
         }
     }
 
     /// The newest versions that are kept, and the lease.
-    async fn history(&self, now: UnixSecs) -> Result<HistoryReport, Reply> {
+    async fn history(&self, now: UnixSecs) -> Result<HistoryReport, Failed> {
         let store = self.reader.platform.store();
         let (mut seqs, mut cursor, mut is_whole) = (Vec::new(), None, false);
         for _ in 0..REPORT_KEY_PAGES {
-            let page = store.list(VERSION_PREFIX, cursor.as_deref()).await.map_err(store_failed)?;
+            let page = store.list(VERSION_PREFIX, cursor.as_deref()).await?;
             seqs.extend(page.keys.iter().filter_map(|key| match StoreKey::parse(key) {
                 Some(StoreKey::Version(seq)) => Some(seq),
                 _ => None,
@@ -240,7 +238,7 @@ impl<P: Platform> Publisher<'_, P> {
                 break;
             }
         }
-        seqs.sort_unstable_by(|left, right| right.cmp(left));
+        heap_sort(&mut seqs, |left, right| left > right);
         let newest = seqs.iter().copied().take(REPORT_VERSIONS);
         let heads = newest.clone().map(|seq| -> LocalBoxFuture<'_, Result<Vec<u8>, LoadError>> {
             async move {
@@ -253,7 +251,7 @@ impl<P: Platform> Publisher<'_, P> {
         for (seq, jws) in newest.zip(all(heads.collect()).await) {
             match jws.and_then(|jws| self.reader.verify_signature(&jws)) {
                 Ok(head) => versions.push(KeptVersion::new(seq, &head)),
-                Err(LoadError::Store(error)) => return Err(store_failed(error)),
+                Err(LoadError::Store(error)) => return Err(error.into()),
                 // Deleted meanwhile, or signed by another key: a rollback does not take it either.
                 Err(_) => {}
             }

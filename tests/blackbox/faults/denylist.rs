@@ -6,6 +6,7 @@ use admit::{
     snapshot::{
         denylist::{Denied, Target},
         key::EntryKey,
+        limits::{DENYLIST_MAX_BYTES, HEAD_MAX_BYTES, TOKEN_MAX_BYTES},
         object::Digest,
     },
 };
@@ -47,6 +48,26 @@ fn is_revoked(reply: &Reply) -> bool {
 
 fn signed_part(token: &str) -> Target {
     Target::Token(Digest::of(token.rsplit_once('.').unwrap().0.as_bytes()))
+}
+
+/// As long as `admit revoke` lets it grow: longer than any viewer's token may be.
+#[test]
+fn a_head_with_as_many_revocations_as_there_is_room_for_is_believed() {
+    let edge = Edge::started();
+    let named_by = |n: usize| denied(Target::TokenId(format!("token-{n:04}")));
+    let entry = serde_json::to_string(&named_by(0)).unwrap().len() + 1;
+    let entries: Vec<_> = (0..DENYLIST_MAX_BYTES / entry).map(named_by).collect();
+    let mut business = Business::new(2, FOREVER);
+    entries.iter().for_each(|entry| business.head.denylist.add(entry.clone()));
+    let length = business.jws(Signer::Publisher).len();
+    assert!((TOKEN_MAX_BYTES * 2..HEAD_MAX_BYTES).contains(&length), "{length}");
+    Business::new(1, FOREVER).publish(edge.platform());
+    assert_eq!(check(&edge, &named("token-0000", START - 10)).status, 200);
+    business.publish(edge.platform());
+    edge.advance_secs(61);
+    assert!(is_revoked(&check(&edge, &named("token-0000", START - 10))));
+    assert!(is_revoked(&check(&edge.beside(), &named("token-0100", START - 10))));
+    assert_eq!(edge.put_head(&business), 201, "through the publish API");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn pages_are_about_the_versions_of_the_first_one() {
     assert_eq!(json_of(&ask(&edge, "/snapshot/diff?from=1&to=head"))["customers"]["changed"], 0);
     assert_eq!(changed(&json_of(&ask(&edge, &target))), changed(&first));
     // An object that was collected meanwhile.
-    edge.platform().store().break_on(&format!("index/{}", both[1].head.index), Fault::Missing);
+    edge.platform().store().break_on(&format!("index/{}", both[0].head.index), Fault::Missing);
     assert_eq!(ask(&edge, &target).status, 404);
 }
 

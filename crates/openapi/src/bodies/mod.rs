@@ -3,6 +3,7 @@
 
 mod authzen;
 mod items;
+mod operators;
 mod store;
 mod support;
 mod viewer;
@@ -15,9 +16,17 @@ use crate::schema::{about, object, text};
 /// Every schema by its name.
 pub fn all() -> Value {
     let mut schemas = Map::new();
-    for (name, schema) in
-        [items::all(), viewer::all(), authzen::all(), store::all(), support::all(), writes::all(), general()]
-            .concat()
+    for (name, schema) in [
+        items::all(),
+        viewer::all(),
+        authzen::all(),
+        store::all(),
+        operators::all(),
+        support::all(),
+        writes::all(),
+        general(),
+    ]
+    .concat()
     {
         schemas.insert(name.to_owned(), schema);
     }

@@ -14,7 +14,7 @@ use crate::{
     describe::{Ask, Caller, Description},
     headers,
     parameters::query,
-    schema::{array, named, uuid},
+    schema::{array, named, pattern},
 };
 
 fn read(endpoint: &'static Endpoint, text: &'static str) -> Description {
@@ -35,11 +35,12 @@ pub fn group() -> Group {
     let merchant_item = read(&table::MERCHANT_ITEM, "404 if the item is another merchant's.")
         .answers("The item", named("Item"))
         .example(ask("a film", "/items/3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934/5101"));
+    let merchant = pattern("^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$");
     let external = read(
         &table::EXTERNAL_ITEM,
         "For an app that knows the item by its `external_asset_id` or by its host's media id. Of several items of one merchant with one id, the first is shown.",
     )
-    .parameter(query("merchant_uuid", uuid(), "Required if items of several merchants have the id"))
+    .parameter(query("merchant_uuid", merchant, "Required if items of several merchants have the id; empty counts as absent"))
     .answers("The item", named("Item"))
     .errors(&[ApiError::INVALID_EXTERNAL_ID, ApiError::INVALID_MERCHANT_UUID, ApiError::SHARED_EXTERNAL_ID])
     .example(ask("by a media id", "/items/assets/external/jw_asset/5tb8rxr7"));

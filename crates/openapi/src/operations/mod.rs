@@ -4,6 +4,7 @@ mod authzen;
 mod catalogue;
 mod checks;
 mod holdings;
+mod operators;
 mod origin;
 mod playback;
 mod store;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Group> {
         writes::group(),
         writes::sign_ins(),
         support::group(),
+        operators::group(),
         store::group(),
         origin::group(),
     ]

@@ -63,6 +63,7 @@ pub fn group() -> Group {
     .parameter(query("after", json!({ "type": "integer", "minimum": 0 }), "The `seq` that the reader has"))
     .parameter(headers::prefer())
     .answer("200", "Lines of JSON", Shape::Bytes("application/x-ndjson"))
+    .answer("422", "`after` is not the `seq` of a change", Shape::Json(named("Error")))
     .answer("410", "The log does not go back that far: read the export", Shape::Json(named("Error")))
     .example(Ask::new("changes", FEED, "/changes?after=1").shows(200, Value::Null));
     Group {

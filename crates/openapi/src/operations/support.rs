@@ -15,8 +15,12 @@ use crate::{
 
 const SUPPORT: Caller = Caller::Sample("support");
 
-/// A token that has ended, and whose signature nobody needs to believe.
+/// A token that has ended, with a signature that nobody made.
 const ENDED: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6InZlbmRvci0xIn0.eyJpc3MiOiJodHRwczovL3ZlbmRvci5kZXYuYWRtaXQuZXhhbXBsZSIsImV4cCI6MX0.c2lnbmF0dXJl";
+
+/// The shell signs a token that has ended.
+const INSPECT: &str = r#"curl -X POST -H "Authorization: Bearer $(cargo xtask token support)" -H 'Content-Type: application/json' \
+  -d "{\"token\": \"$(cargo xtask token expired-token)\"}" http://127.0.0.1:8787/tokens/inspect"#;
 
 fn page_token() -> Value {
     query("page_token", text(), "The `next_token` of an earlier answer to the same question")
@@ -36,11 +40,11 @@ pub fn group() -> Group {
     .parameter(page_token())
     .answers("The customer", named("CustomerPage"))
     .errors(&[ApiError::INVALID_WHO, ApiError::INVALID_AT, ApiError::INVALID_PAGE_TOKEN])
-    .errors(&[ApiError::CustomerNotFound])
+    .errors(&[ApiError::CustomerNotFound, ApiError::SHARED_UUID])
     .example(Ask::new(
         "customer",
         SUPPORT,
-        "/customers/vendor:22eb023f-a94b-49a8-9304-c220ab90301f?at=2030-01-03T00:00:00Z",
+        "/customers/vendor:22eb023f-a94b-49a8-9304-c220ab90301f",
     ));
     let find = Description::of(
         &table::CUSTOMERS,
@@ -61,7 +65,9 @@ pub fn group() -> Group {
     .body("application/json", named("PresentedToken"))
     .answers("What it says, and what becomes of it", named("InspectedToken"))
     .errors(&[ApiError::NOT_JSON, ApiError::INVALID_TOKEN_TEXT])
-    .example(Ask::new("ended token", SUPPORT, "/tokens/inspect").post(json!({ "token": ENDED })));
+    .example(
+        Ask::new("ended token", SUPPORT, "/tokens/inspect").post(json!({ "token": ENDED })).command(INSPECT),
+    );
     Group {
         name: "Support",
         text: "For support staff: what a customer holds, and what is wrong with a token. They change nothing",

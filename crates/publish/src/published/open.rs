@@ -12,7 +12,6 @@ use admit_snapshot::{
     key::EntryKey,
     object::{ObjectKind, ObjectName},
     report::Effect,
-    table::Entry,
     version::{Found, ObjectCache, Record, Source, Version},
 };
 use anyhow::{Context, Result};

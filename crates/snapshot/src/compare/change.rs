@@ -4,8 +4,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    customer::CustomerRecord, details::title, external_id::ExternalRecord, index::Tree, item::ItemRecord,
-    key::EntryKey, object::FormatError, schema::SubscriptionStatus, time::UnixSecs,
+    customer::CustomerRecord, details::title, external_id::ExternalRecord, heap_sort::heap_sort, index::Tree,
+    item::ItemRecord, key::EntryKey, object::FormatError, schema::SubscriptionStatus, time::UnixSecs,
 };
 
 /// Number of accesses, and of subscriptions, that a change lists as gained or lost. A customer may hold many thousands; few
@@ -136,8 +136,8 @@ impl Held {
                 expires_at: license.expires_at,
             });
         }
-        held.accesses.sort_unstable();
-        held.licenses.sort_unstable();
+        heap_sort(&mut held.accesses, |left, right| left < right);
+        heap_sort(&mut held.licenses, |left, right| left < right);
         Ok(held)
     }
 

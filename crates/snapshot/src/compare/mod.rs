@@ -20,6 +20,7 @@ pub use self::{
 };
 use super::{
     delta,
+    heap_sort::heap_sort,
     index::{Index, Tree},
     key::{EntryKey, ItemSalt},
     object::{FormatError, ObjectName},
@@ -133,7 +134,7 @@ impl<'a> Comparison<'a> {
             for (key, _) in &mut before {
                 *key = EntryKey::item(salt, key.item_id());
             }
-            before.sort_unstable_by_key(|(key, _)| *key);
+            heap_sort(&mut before, |(left, _), (right, _)| left < right);
         }
         let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
         let mut changes = Vec::new();

@@ -128,9 +128,9 @@ fn a_check_loads_the_links_and_not_a_packages_other_members() {
         let shop = Shop::new(count);
         let item = records::item_alone(&shop.connection, 10).unwrap().unwrap();
         let mut concerned = Concerned { connection: &shop.connection, lines: Vec::new(), window: None };
-        concerned.leading_to(&item, &mut BTreeSet::new()).unwrap();
+        concerned.leading_to(BTreeMap::from([(item.id, item.clone())]), &mut BTreeSet::new()).unwrap();
         loaded(&concerned.lines)
     });
-    // Two packages and a licence, each reduced to the item of the check.
-    assert_eq!(counts, [3 * 2; 2]);
+    // The item, and two packages and a licence, each reduced to the item of the check.
+    assert_eq!(counts, [1 + 3 * 2; 2]);
 }
