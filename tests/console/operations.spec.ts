@@ -21,7 +21,7 @@ test("the report shows head, delta, sizes, lease and configuration", async ({ pa
   await expect(objects.getByRole("img", { name: /Customers: shards by size\. ≤ .*: \d+/ })).toBeVisible();
   await expect(page.getByRole("region", { name: "Publisher" })).toContainText("holds the lease");
   await expect(page.getByRole("region", { name: "Configuration" })).toContainText(/ISSUERS|Nothing in it/);
-  await picture(page, "operations");
+  await picture(objects, "operations");
   await expectAccessible(page);
 });
 
@@ -78,5 +78,4 @@ test("the reference shows the routes of this edge, and sends requests to it alon
   await health.locator(".opblock-summary-control").click();
   await health.getByRole("button", { name: "Execute" }).click();
   await expect(health.locator(".live-responses-table tbody .response-col_status").first()).toContainText("200");
-  await picture(page, "reference");
 });

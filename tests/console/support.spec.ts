@@ -87,13 +87,18 @@ test("what leads nowhere is said", async ({ page }) => {
 
 test("holdings are past, running and future, and why not an item is answered", async ({ page }) => {
   await open(page, "#/support");
-  await find(page, "vendor:41c10c51-d774-4376-8e27-116411ee50c3");
-  await expect(holdings(page).getByText("past", { exact: true })).toBeVisible();
+  await find(page, persona("starts-tomorrow").customer);
+  await expect(holdings(page).getByText("future", { exact: true })).toBeVisible();
+  await find(page, persona("several-grants").customer);
+  await expect(holdings(page).getByText("running", { exact: true }).first()).toBeVisible();
+  await expect(holdings(page).getByText("past", { exact: true }).first()).toBeVisible();
+  await picture(holdings(page), "support");
+
+  await find(page, persona("expired").customer);
   await holdings(page).getByRole("button", { name: "Ask about it" }).first().click();
   const question = page.getByRole("region", { name: "May they play it, and why?" });
   await expect(question.locator(".reason")).toContainText("it has ended");
   await expect(question.getByRole("cell", { name: "has ended" })).toBeVisible();
-  await picture(page, "support");
   await expectAccessible(page);
 });
 

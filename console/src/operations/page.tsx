@@ -150,12 +150,13 @@ function ObjectsPanel({ report }: { report: Report }) {
 
 function SizesView({ title, sizes }: { title: string; sizes: Sizes }) {
   const bars = sizes.histogram.map(({ up_to_bytes, shards }) => ({ label: `≤ ${bytesInWords(up_to_bytes)}`, value: shards }));
+  const counted = sizes.shards === 1 ? "1 shard" : `${sizes.shards ?? "Many"} shards`;
   const measured = sizes.shards === sizes.measured ? "all measured" : `${sizes.measured} of them measured`;
   return (
     <div>
       <Histogram title={`${title}: shards by size`} bars={bars} />
       <p class="help">
-        {sizes.shards ?? "Many"} shards, {measured}: {bytesInWords(sizes.smallest_bytes)} to {bytesInWords(sizes.largest_bytes)}, half of them up to{" "}
+        {counted}, {measured}: {bytesInWords(sizes.smallest_bytes)} to {bytesInWords(sizes.largest_bytes)}, half of them up to{" "}
         {bytesInWords(sizes.median_bytes)}.
       </p>
     </div>

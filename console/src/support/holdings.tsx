@@ -54,8 +54,7 @@ export function Holdings(props: { holdings: Holding[]; at: number; onItem: (item
               <strong>{holding.title ?? holding.license_name ?? `Item ${holding.item_id}`}</strong>
               <span class={TONES[holding.state]}>{holding.state}</span>
               <small>
-                {TYPES[holding.type]} {holding.item_id ?? ""}{holding.status && `, ${holding.status.toLowerCase()}`}
-                {holding.id !== undefined && `, access ${holding.id}`}, in the {placeInWords(holding.source)}
+                {described(holding)}
               </small>
               {holding.type === "item" && holding.item_id !== undefined && (
                 <button type="button" class="small" onClick={() => onItem(holding.item_id!)}>Ask about it</button>
@@ -70,11 +69,22 @@ export function Holdings(props: { holdings: Holding[]; at: number; onItem: (item
   );
 }
 
+/** The kind of a holding, its record, and where that is. */
+function described(holding: Holding): string {
+  const { type, item_id, id, status, source } = holding;
+  return [
+    item_id === undefined ? TYPES[type] : `${TYPES[type]} ${item_id}`,
+    status?.toLowerCase(),
+    id !== undefined && `access ${id}`,
+    `in the ${placeInWords(source)}`,
+  ].filter(Boolean).join(", ");
+}
+
 function spoken(holding: Holding, at: number): string {
   const { starts_at, created_at, expires_at, renews_on, purchase } = holding;
   return [
     `from ${momentAndDistance(starts_at ?? created_at, at)}`,
-    `until ${momentAndDistance(expires_at, at)}`,
+    expires_at === null ? "without end" : `until ${momentAndDistance(expires_at, at)}`,
     renews_on !== null && renews_on !== undefined && `renews ${momentAndDistance(renews_on, at)}`,
     holding.cancelled_at && `cancelled ${momentAndDistance(holding.cancelled_at, at)}`,
     purchase && `bought for ${purchase.amount} ${purchase.currency}${purchase.payment_method ? ` by ${purchase.payment_method}` : ""}${purchase.is_trial ? ", as a trial" : ""}`,

@@ -1,7 +1,7 @@
 // Playwright's `test`, which fails on console errors, violations of the content security policy and requests to other hosts.
 import { join } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
-import { type Page, expect, test as base } from "@playwright/test";
+import { type Locator, type Page, expect, test as base } from "@playwright/test";
 import { required } from "./run";
 
 /** Console errors that a test expects: browsers report every answer of 4xx and 5xx there. */
@@ -50,9 +50,9 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(said, "serious findings of axe").toEqual([]);
 }
 
-/** Keeps a picture of the page for the documentation. */
-export async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(required("ADMIT_CONSOLE_RESULTS", "a directory"), "pictures", `${name}.png`) });
+/** Keeps a picture of the page, or of a part of it, for the documentation. */
+export async function picture(shown: Page | Locator, name: string): Promise<void> {
+  await shown.screenshot({ path: join(required("ADMIT_CONSOLE_RESULTS", "a directory"), "pictures", `${name}.png`) });
 }
 
 export { expect };
