@@ -55,10 +55,14 @@ fn signed_part(token: &str) -> Target {
 fn a_head_with_as_many_revocations_as_there_is_room_for_is_believed() {
     let edge = Edge::started();
     let named_by = |n: usize| denied(Target::TokenId(format!("token-{n:04}")));
-    let entry = serde_json::to_string(&named_by(0)).unwrap().len() + 1;
-    let entries: Vec<_> = (0..DENYLIST_MAX_BYTES / entry).map(named_by).collect();
     let mut business = Business::new(2, FOREVER);
-    entries.iter().for_each(|entry| business.head.denylist.add(entry.clone()));
+    let mut lengths = (0..2).map(|n| {
+        business.head.denylist.add(named_by(n));
+        serde_json::to_vec(&business.head.denylist).unwrap().len()
+    });
+    let (one, two) = (lengths.next().unwrap(), lengths.next().unwrap());
+    drop(lengths);
+    (2..DENYLIST_MAX_BYTES / (two - one)).for_each(|n| business.head.denylist.add(named_by(n)));
     let length = business.jws(Signer::Publisher).len();
     assert!((TOKEN_MAX_BYTES * 2..HEAD_MAX_BYTES).contains(&length), "{length}");
     Business::new(1, FOREVER).publish(edge.platform());

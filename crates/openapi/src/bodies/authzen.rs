@@ -90,7 +90,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
             about(
                 object(&[
                     ("source", about(text(), "The kind of the grant")),
-                    ("found_in", about(one_of(&["shard", "delta", "origin"]), "Where it comes from")),
+                    (
+                        "found_in",
+                        about(one_of(&["shard", "delta", "directory", "origin"]), "Where it comes from"),
+                    ),
                     ("obstacle", about(or_null(text()), "Why the grant does not count; `null` if it does")),
                     ("access_id", or_null(integer())),
                     ("license_id", or_null(text())),

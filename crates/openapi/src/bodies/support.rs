@@ -1,16 +1,15 @@
 //! Answers to support staff.
 
-use admit::token::{Capability, Scope};
+use admit::{
+    limits::{HOLDINGS_PAGE, HOLDINGS_TRIALS_MAX},
+    token::{Capability, Scope},
+};
 use serde_json::{Value, json};
 
 use crate::schema::{
     about, array, boolean, bounded, count, id, integer, named, number, object, one_of, open, or_null,
     pattern, text, time, uuid,
 };
-
-/// Most holdings of a page, and most numbers in `used_trials`.
-const HOLDINGS_MAX: usize = 50;
-const TRIALS_MAX: usize = 100;
 
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
@@ -31,10 +30,13 @@ pub fn all() -> Vec<(&'static str, Value)> {
                 ("version", named("AnsweringVersion")),
                 ("at", time("The moment that `state` is about")),
                 ("customer", named("FoundCustomer")),
-                ("holdings", bounded(named("Holding"), 0, HOLDINGS_MAX)),
+                ("holdings", bounded(named("Holding"), 0, HOLDINGS_PAGE)),
                 (
                     "used_trials",
-                    about(bounded(id(), 0, TRIALS_MAX), "Items whose trial was used; on the first page only"),
+                    about(
+                        bounded(id(), 0, HOLDINGS_TRIALS_MAX),
+                        "Items whose trial was used; on the first page only",
+                    ),
                 ),
                 ("page", object(&[("next_token", next_token()), ("count", count()), ("total", count())])),
             ]),
