@@ -75,7 +75,7 @@ pub use plan::merchant_uuid;
 pub use read::MemberWindow;
 pub use reason::ServiceReason;
 pub use tokens::{Fetched, KeyFetch, KeyTicket, Refusal, Tokens, Unverified};
-pub use upstream::{Unreadable, Verdict, Written, verdict, written};
+pub use upstream::{Unreadable, Verdict, Written, verdict, verdicts, written};
 
 use answer::{Attempt, Next};
 use audit::{Actor, Begun, Change};

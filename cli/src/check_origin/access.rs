@@ -15,7 +15,7 @@ use super::{
 };
 
 /// An item that the origin presumably does not have: the largest 32-bit integer.
-const NO_ITEM: i64 = 2_147_483_647;
+pub const NO_ITEM: i64 = 2_147_483_647;
 
 /// The part of the origin's API that viewers and merchants use.
 pub struct Api<'a> {

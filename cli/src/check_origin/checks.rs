@@ -108,6 +108,23 @@ checks! {
         "Cache-Control: private, no-store"
         "Send Cache-Control: private, no-store with every answer to an access check: a denial that is kept outlives the purchase"
 
+    EVALUATIONS_ANSWER "evaluations.answer" "Many checks are answered at once"
+        "200 to POST /access/v1/evaluations, or 404, 405 or 501 where there is none"
+        "Answer 200 with the decisions of docs/origin.md#many-questions-at-once, or 404 if you have no such route"
+    EVALUATIONS_COUNT "evaluations.count" "Each question of many has a decision"
+        "as many evaluations as questions"
+        "Answer every question, also those about items that you do not know: the edge uses no answer with gaps"
+    EVALUATIONS_ORDER "evaluations.order" "The decisions come in the order of the questions"
+        "context.item.id with the item of the question in the same place"
+        "Put {\"item\":{\"id\":…}} into the context of each decision, and keep the order of the questions"
+    EVALUATIONS_AGREES "evaluations.agrees" "Many checks are decided as single ones"
+        "the decisions of GET /items/{id}/access"
+        "Decide by the same function and the same database: true with expires_at, false with a reason, and \
+         unknown_item for items that you do not know"
+    EVALUATIONS_STRANGERS "evaluations.strangers" "Many checks need the customer's own token"
+        "401 without a token and with a wrong one, and no decision about another customer"
+        "Verify the bearer as for a single check, and answer 403 about a customer who is not its owner"
+
     WRITE_BEFORE "write.before" "The customer of the test writes has no access yet"
         "402 to --consumer-token and --item"
         "Name a customer who has no access to the item: the test grants it, and takes all of it away again"

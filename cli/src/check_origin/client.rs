@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, io::Read, time::Duration};
 
+use admit::ports::{ANSWER_HEADERS, UpstreamAnswer};
 use admit_native::http_client;
 use admit_publish::{
     USER_AGENT,
@@ -99,6 +100,13 @@ impl OriginAnswer {
     /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The answer as the edge gets it.
+    pub fn at_the_edge(&self) -> UpstreamAnswer {
+        let header = |name| Some((name, self.header(name)?.to_owned()));
+        let headers = ANSWER_HEADERS.into_iter().filter_map(header).collect();
+        UpstreamAnswer { status: self.status, headers, body: self.body.clone() }
     }
 
     /// The body as JSON, if it is valid. A byte order mark is skipped, as at the edge.

@@ -10,6 +10,7 @@ mod body;
 mod checks;
 mod client;
 mod clock;
+mod evaluations;
 mod export;
 mod feed;
 mod keys;
@@ -55,7 +56,8 @@ A TOKEN that begins with @ names a file with the token, which keeps it off the c
 Examples:
   export ADMIT_ORIGIN_TOKEN=...          # the bearer that may read export and changes
   admit check-origin https://origin.example.com
-  admit check-origin https://origin.example.com --granted @ada.jwt 5101 --denied @bob.jwt 5101
+  admit check-origin https://origin.example.com --granted @ada.jwt 5101 --denied @bob.jwt 5101 \\
+    --namespace vendor
   admit check-origin https://origin.example.com --export /sync/all --changes /sync/changes \\
     --issuer https://id.example.com
   admit check-origin https://staging.example.com --writes @merchant.jwt --consumer-token @bob.jwt \\
@@ -83,6 +85,9 @@ pub struct Args {
     /// A customer's bearer, and an item that this customer may not play; as often as you like
     #[arg(long, num_args = 2, value_names = ["TOKEN", "ITEM"])]
     denied: Vec<String>,
+    /// The namespace of these customers, as in the edge's ISSUERS: asks about several items at once, too
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
     /// CHANGE DATA: grant and revoke access with this merchant's bearer
     #[arg(long, value_name = "MERCHANT_TOKEN", requires_all = ["consumer_token", "consumer", "item"])]
     writes: Option<String>,
@@ -164,6 +169,7 @@ fn check(args: &Args, base: &str, report: &mut ConformanceReport) -> Result<()> 
     let mut api = Api::new(&client, base, now);
     let any_item = args.item.or_else(|| taken.as_ref().and_then(any_item));
     api.check(report, &granted, &denied, any_item);
+    evaluations::check(report, &mut api, args.namespace.as_deref(), &granted, &denied);
     if let (Some((merchant_token, consumer_token)), Some(consumer), Some(item)) =
         (&tokens, args.consumer, args.item)
     {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use admit::{
     app::{Verdict, verdict},
     limits::UPSTREAM_ANSWER_MAX_BYTES,
-    ports::{ANSWER_HEADERS, UpstreamAnswer},
 };
 use admit_publish::clock::now_unix_secs;
 use admit_snapshot::{instant, time::UnixSecs};
@@ -102,10 +101,7 @@ fn said(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Result<Verdict, S
     if answer.body.len() > UPSTREAM_ANSWER_MAX_BYTES {
         return Err(format!("body is longer than {UPSTREAM_ANSWER_MAX_BYTES} bytes"));
     }
-    let headers = ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, answer.header(name)?.to_owned())));
-    let edge_answer =
-        UpstreamAnswer { status: answer.status, headers: headers.collect(), body: answer.body.clone() };
-    verdict(&edge_answer, item_id, None, now).map_err(|unreadable| match answer.status {
+    verdict(&answer.at_the_edge(), item_id, None, now).map_err(|unreadable| match answer.status {
         401 | 403 => format!("{unreadable}: it does not accept the token"),
         _ => unreadable.to_string(),
     })

@@ -47,7 +47,7 @@ fn it_passes_every_check() {
     let buyer = customer("687701d2-7eef-4ae9-a1be-cd432fc3af69");
     let output = Command::new(admit())
         .args(["check-origin", &process.url, "--json", "--changes", "/changes", "--issuer", &process.url])
-        .args(["--granted", &buyer, "5110", "--denied", &viewer, "5101"])
+        .args(["--granted", &buyer, "5110", "--denied", &viewer, "5101", "--namespace", "vendor"])
         .args(["--writes", &merchant(), "--consumer-token", &viewer, "--consumer", &number, "--item", "5101"])
         .env("ADMIT_ORIGIN_TOKEN", FEED_SECRET)
         .output()

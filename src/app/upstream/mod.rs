@@ -46,6 +46,7 @@ use super::problems::Problems;
 
 pub(super) use admission::number_of;
 pub(super) use ask::{CANNOT_TELL, Heard, UpstreamQuestion};
+pub use evaluations::verdicts;
 pub(super) use exchange::{Exchange, StreamOf};
 pub(super) use forward::Write;
 pub(super) use lane::Party;
