@@ -1148,15 +1148,6 @@ export interface components {
             policy_decision_point: string;
             search_resource_endpoint: string;
         };
-        /** @description Other members are ignored */
-        AuthzenContext: {
-            /** @description Of a search: whether free items are listed */
-            include_free?: boolean;
-            /** @description The moment of the decision, for callers that may explain: unix seconds or RFC 3339 */
-            time?: number | string;
-        } & {
-            [key: string]: unknown;
-        };
         Check: {
             /** @constant */
             access: true;
@@ -1290,19 +1281,30 @@ export interface components {
         };
         Evaluation: {
             action: components["schemas"]["Action"];
-            context?: components["schemas"]["AuthzenContext"];
+            context?: components["schemas"]["EvaluationContext"];
             resource: components["schemas"]["Resource"];
             subject: components["schemas"]["Subject"];
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description Other members are ignored */
+        EvaluationContext: {
+            /**
+             * @description The moment of the decision, for callers that may explain: unix seconds or RFC 3339
+             * @example 1795493000
+             * @example 2030-01-03T00:00:00Z
+             */
+            time?: unknown;
         } & {
             [key: string]: unknown;
         };
         /** @description The top-level members are the defaults of `evaluations` */
         Evaluations: {
             action?: components["schemas"]["Action"];
-            context?: components["schemas"]["AuthzenContext"];
+            context?: components["schemas"]["EvaluationContext"];
             evaluations?: ({
                 action?: components["schemas"]["Action"];
-                context?: components["schemas"]["AuthzenContext"];
+                context?: components["schemas"]["EvaluationContext"];
                 resource?: components["schemas"]["Resource"];
                 subject?: components["schemas"]["Subject"];
             } & {
@@ -1861,7 +1863,7 @@ export interface components {
         };
         Search: {
             action: components["schemas"]["Action"];
-            context?: components["schemas"]["AuthzenContext"];
+            context?: components["schemas"]["SearchContext"];
             page?: {
                 limit?: number;
                 properties?: Record<string, never>;
@@ -1870,13 +1872,27 @@ export interface components {
                 [key: string]: unknown;
             };
             resource: {
-                id?: string;
+                /** @description Ignored */
+                id?: unknown;
                 properties?: Record<string, never>;
                 type: string;
             } & {
                 [key: string]: unknown;
             };
             subject: components["schemas"]["Subject"];
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description Other members are ignored */
+        SearchContext: {
+            /** @description Whether free items are listed */
+            include_free?: boolean;
+            /**
+             * @description The moment of the decision, for callers that may explain: unix seconds or RFC 3339
+             * @example 1795493000
+             * @example 2030-01-03T00:00:00Z
+             */
+            time?: unknown;
         } & {
             [key: string]: unknown;
         };
@@ -2541,6 +2557,38 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description Item not found; Route not found */
+        Shared404x2: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                "Cache-Control": components["headers"]["CacheControl"];
+                "Server-Timing": components["headers"]["ServerTiming"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                "X-Request-ID": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description Object not found; Route not found */
+        Shared404x3: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                "Cache-Control": components["headers"]["CacheControl"];
+                "Server-Timing": components["headers"]["ServerTiming"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                "X-Request-ID": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description The log does not go back that far: read the export */
         Shared410x1: {
             headers: {
@@ -2607,8 +2655,25 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The Idempotency-Key must have visible ASCII characters only; The id must be a positive integer */
+        /** @description `after` is not the `seq` of a change */
         Shared422x2: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                "Cache-Control": components["headers"]["CacheControl"];
+                "Entitlement-Seq": components["headers"]["EntitlementSeq"];
+                "Server-Timing": components["headers"]["ServerTiming"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                "X-Request-ID": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The Idempotency-Key must have visible ASCII characters only; The id must be a positive integer */
+        Shared422x3: {
             headers: {
                 "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
                 "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
@@ -2624,7 +2689,7 @@ export interface components {
             };
         };
         /** @description The Idempotency-Key must have visible ASCII characters only; The id must be a positive integer; The fee_id must be a positive integer */
-        Shared422x3: {
+        Shared422x4: {
             headers: {
                 "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
                 "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
@@ -3158,6 +3223,7 @@ export interface operations {
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
             410: components["responses"]["Shared410x1"];
+            422: components["responses"]["Shared422x2"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
         };
@@ -3184,6 +3250,7 @@ export interface operations {
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
             410: components["responses"]["Shared410x1"];
+            422: components["responses"]["Shared422x2"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
         };
@@ -3334,7 +3401,7 @@ export interface operations {
     getItemsAssetsExternalTypeExternalId: {
         parameters: {
             query?: {
-                /** @description Required if items of several merchants have the id */
+                /** @description Required if items of several merchants have the id; empty counts as absent */
                 merchant_uuid?: string;
             };
             header?: {
@@ -3658,7 +3725,7 @@ export interface operations {
             403: components["responses"]["E403InvalidPrivileges"];
             404: components["responses"]["E404RouteNotFound"];
             405: components["responses"]["E405MethodNotAllowed"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -3828,7 +3895,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Shared200x3"];
-            404: components["responses"]["E404ItemNotFound"];
+            404: components["responses"]["Shared404x2"];
             422: components["responses"]["E422IdTheIdMustBeAPositiveInteger"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
@@ -4544,7 +4611,7 @@ export interface operations {
             200: components["responses"]["Shared200x6"];
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
-            404: components["responses"]["E404ObjectNotFound"];
+            404: components["responses"]["Shared404x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
@@ -4593,6 +4660,7 @@ export interface operations {
             };
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404RouteNotFound"];
             409: components["responses"]["E409AnotherPublisherHoldsTheLease"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["E415ContentEncodingTheBodyMustBeSentWithoutAContentEncoding"];
@@ -4641,6 +4709,7 @@ export interface operations {
             204: components["responses"]["Shared204x2"];
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404RouteNotFound"];
             409: components["responses"]["E409AnotherPublisherHoldsTheLease"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
@@ -4670,7 +4739,7 @@ export interface operations {
             200: components["responses"]["Shared200x6"];
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
-            404: components["responses"]["E404ObjectNotFound"];
+            404: components["responses"]["Shared404x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
@@ -4718,6 +4787,7 @@ export interface operations {
             };
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404RouteNotFound"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["E415ContentEncodingTheBodyMustBeSentWithoutAContentEncoding"];
             /** @description The body does not have the digest and the header that its name says; The body ended early */
@@ -4770,6 +4840,7 @@ export interface operations {
             204: components["responses"]["Shared204x2"];
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404RouteNotFound"];
             /** @description Another publisher holds the lease; The published snapshot needs this object */
             409: {
                 headers: {
@@ -5001,7 +5072,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5045,7 +5116,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5082,7 +5153,7 @@ export interface operations {
             403: components["responses"]["E403InvalidPrivileges"];
             404: components["responses"]["E404RouteNotFound"];
             405: components["responses"]["E405MethodNotAllowed"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5143,7 +5214,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5216,7 +5287,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5277,7 +5348,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x2"];
+            422: components["responses"]["Shared422x3"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5406,7 +5477,7 @@ export interface operations {
             405: components["responses"]["E405MethodNotAllowed"];
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            422: components["responses"]["Shared422x3"];
+            422: components["responses"]["Shared422x4"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5448,7 +5519,7 @@ export interface operations {
             403: components["responses"]["E403InvalidPrivileges"];
             404: components["responses"]["E404RouteNotFound"];
             405: components["responses"]["E405MethodNotAllowed"];
-            422: components["responses"]["Shared422x3"];
+            422: components["responses"]["Shared422x4"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             502: components["responses"]["Shared502x1"];
@@ -5486,7 +5557,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Shared200x3"];
-            404: components["responses"]["E404ItemNotFound"];
+            404: components["responses"]["Shared404x2"];
             422: components["responses"]["E422IdTheIdMustBeAPositiveInteger"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];

@@ -136,6 +136,10 @@ fn errors_of(endpoint: &Endpoint, operation: &Operation, description: &Descripti
     if has("{fee_id}") {
         errors.push(ApiError::INVALID_FEE_ID);
     }
+    if ["{kind}", "{digest}", "{seq}", "{merchant_uuid}"].into_iter().any(has) {
+        // A path whose parameter has another form is another path.
+        errors.push(ApiError::RouteNotFound);
+    }
     let too_large = ApiError::BodyTooLarge(0);
     match operation.input {
         Input::None => {}

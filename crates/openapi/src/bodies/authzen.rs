@@ -4,7 +4,7 @@ use admit::limits::{AUTHZEN_EVALUATIONS_MAX, AUTHZEN_PAGE_MAX_ITEMS};
 use serde_json::{Value, json};
 
 use crate::schema::{
-    about, array, bounded, count, integer, named, object, one_of, only, open, or_null, text, time,
+    about, array, boolean, bounded, count, integer, named, object, one_of, only, open, or_null, text, time,
 };
 
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -14,7 +14,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             ("subject", named("Subject")),
             ("action", named("Action")),
             ("resource", named("Resource")),
-            ("context?", named("AuthzenContext")),
+            ("context?", named("EvaluationContext")),
         ]
     };
     let defaults = || {
@@ -22,7 +22,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             ("subject?", named("Subject")),
             ("action?", named("Action")),
             ("resource?", named("Resource")),
-            ("context?", named("AuthzenContext")),
+            ("context?", named("EvaluationContext")),
         ]
     };
     let mut several = defaults();
@@ -47,19 +47,11 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "Resource",
             about(open(&[("type", text()), ("id", text()), properties()]), "`item`, and its number as text"),
         ),
+        ("EvaluationContext", about(open(&[time_asked()]), "Other members are ignored")),
         (
-            "AuthzenContext",
+            "SearchContext",
             about(
-                open(&[
-                    (
-                        "time?",
-                        json!({ "description": "The moment of the decision, for callers that may explain: unix seconds or RFC 3339", "type": ["integer", "string"] }),
-                    ),
-                    (
-                        "include_free?",
-                        json!({ "type": "boolean", "description": "Of a search: whether free items are listed" }),
-                    ),
-                ]),
+                open(&[time_asked(), ("include_free?", about(boolean(), "Whether free items are listed"))]),
                 "Other members are ignored",
             ),
         ),
@@ -70,8 +62,11 @@ pub fn all() -> Vec<(&'static str, Value)> {
             open(&[
                 ("subject", named("Subject")),
                 ("action", named("Action")),
-                ("resource", open(&[("type", text()), ("id?", text()), properties()])),
-                ("context?", named("AuthzenContext")),
+                (
+                    "resource",
+                    open(&[("type", text()), ("id?", json!({ "description": "Ignored" })), properties()]),
+                ),
+                ("context?", named("SearchContext")),
                 (
                     "page?",
                     open(&[
@@ -128,6 +123,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
             ]),
         ),
     ]
+}
+
+/// Of callers that may not explain, it is ignored, whatever it is.
+fn time_asked() -> (&'static str, Value) {
+    let text = "The moment of the decision, for callers that may explain: unix seconds or RFC 3339";
+    ("time?", json!({ "description": text, "examples": [1_795_493_000, "2030-01-03T00:00:00Z"] }))
 }
 
 fn decision() -> Value {
