@@ -1,5 +1,7 @@
 //! Writes the bodies of answers.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -169,12 +171,15 @@ fn uuid(object: &mut Object, name: &str, uuid: Uuid) {
     object.text(name, Some(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer())));
 }
 
+/// The reason of a 403, and what is missing.
+pub type Lack = (Cow<'static, str>, String);
+
 /// How far the check of a token came.
 #[derive(Clone, Copy, Debug)]
 pub enum Reached<'a> {
     /// The token is accepted. With its issuer's name, and each right: its name, and if it is not given the reason and what
     /// is missing.
-    Accepted(&'a VerifiedToken, &'a str, &'a [(&'static str, Option<(&'a str, &'a str)>)]),
+    Accepted(&'a VerifiedToken, &'a str, &'a [(&'static str, Option<Lack>)]),
     /// The check ended at a rule, with a status, a reason and what is wrong.
     Ended(Rule, u16, &'a str, &'a str),
 }
@@ -204,7 +209,7 @@ pub fn token(inspection: &Inspection<'_>) -> String {
     body.raw("header", &json(header)).raw("claims", &json(claims)).raw("rules", &array(&rules));
     let (principal, rights) = match reached {
         Reached::Accepted(token, issuer, rights) => {
-            (principal(token, issuer), rights.iter().map(|(name, lack)| right(name, *lack)).collect())
+            (principal(token, issuer), rights.iter().map(|(name, lack)| right(name, lack.as_ref())).collect())
         }
         Reached::Ended(..) => ("null".to_owned(), Vec::new()),
     };
@@ -224,7 +229,7 @@ fn rule_of(rule: Rule, ended: Option<Rule>, reached: &Reached<'_>) -> String {
     object.end()
 }
 
-fn right(name: &str, lack: Option<(&str, &str)>) -> String {
+fn right(name: &str, lack: Option<&Lack>) -> String {
     let mut object = Object::default();
     object.text("right", Some(name)).flag("given", lack.is_none());
     if let Some((reason, detail)) = lack {

@@ -23,7 +23,9 @@ use super::{
 };
 use crate::snapshot::{instant, key::EntryKey, time::UnixSecs};
 
-pub use answer::{CustomerPage, Identity, Inspection, Reached, access, customer, found, subscription, token};
+pub use answer::{
+    CustomerPage, Identity, Inspection, Lack, Reached, access, customer, found, subscription, token,
+};
 
 /// A customer, as a path names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,14 +49,11 @@ impl<'a> Who<'a> {
             return Some(Self::Me);
         }
         // A UUID has its hyphens, as everywhere, so that the digits alone are a key.
-        if who.len() == 32 && who.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let key = u128::from_str_radix(&who, 16).ok()?;
-            return Some(Self::Key(EntryKey(key.to_be_bytes())));
+        match (who.len(), Uuid::try_parse(&who)) {
+            (32, Ok(key)) => Some(Self::Key(EntryKey(key.into_bytes()))),
+            (36, Ok(_)) => Some(Self::Uuid(who)),
+            _ => who.contains(':').then_some(Self::Name(who)),
         }
-        if who.len() == 36 && Uuid::try_parse(&who).is_ok() {
-            return Some(Self::Uuid(who));
-        }
-        who.contains(':').then_some(Self::Name(who))
     }
 }
 

@@ -105,14 +105,11 @@ impl<P: Platform> Attempt<'_, P> {
         let body = match self.verified(presented.as_header())? {
             Ok(token) => {
                 let issuer = issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
-                let refusals = RIGHTS.map(|(_, permission)| permission.check(&token, issuers).err());
-                let rights: Vec<_> = RIGHTS
-                    .iter()
-                    .zip(&refusals)
-                    .map(|((name, _), refusal)| {
-                        (*name, refusal.as_ref().map(|refusal| (&*refusal.reason, &*refusal.detail)))
-                    })
-                    .collect();
+                let mut rights = Vec::with_capacity(RIGHTS.len());
+                for (name, permission) in RIGHTS {
+                    let lack = permission.check(&token, issuers).err();
+                    rights.push((name, lack.map(|refusal| (refusal.reason, refusal.detail))));
+                }
                 let reached = Reached::Accepted(&token, issuer, &rights);
                 support::token(&Inspection { header, claims, reached })
             }
