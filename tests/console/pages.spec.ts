@@ -15,6 +15,7 @@ test("an expired token and a wrong audience are told, with the rule that fails",
     await expect(page.getByRole("heading", { name: "Token not accepted 401" })).toBeVisible();
     const row = page.getByRole("region", { name: "Token", exact: true }).getByRole("row").filter({ hasText: rule });
     await expect(row).toContainText("failed");
+    await expect(page.getByRole("region", { name: "Why?" })).toContainText("The token is the reason");
     await page.goto("about:blank");
   }
 });

@@ -88,7 +88,7 @@ fn rows(paths: &Paths) -> Vec<Row> {
     let python = version("python3", "--version");
     rows.push(Row::new("python3", python, Remedy::Optional("`test` tries the OpenAPI document with it")));
     let fresh = node::installed(paths);
-    for package in ["wrangler", "workerd", "binaryen", "esbuild", "jsdom"] {
+    for package in ["wrangler", "workerd", "binaryen", "esbuild", "vite", "jsdom", "@playwright/test"] {
         let found = node::package_version(paths, package).filter(|_| fresh);
         rows.push(Row::new(format!("{package} (npm)"), found, npm_remedy()));
     }

@@ -77,6 +77,8 @@ export function PlaygroundPage(props: { params: URLSearchParams }) {
 
   const choices = useChoices(token, customer, samples?.items);
   const title = choices.find((choice) => choice.id === item)?.title;
+  // Then the token is the reason, and comes first.
+  const isRefused = check.value?.status === 401;
   const again = () => setTurn((turn) => turn + 1);
   const pick = (picked: string) => {
     setName(picked);
@@ -115,13 +117,14 @@ export function PlaygroundPage(props: { params: URLSearchParams }) {
           <Verdict check={check} title={title} item={item} asker={asker}>
             <Buy asker={asker} item={item} status={check.value?.status} onChanged={again} />
           </Verdict>
-          <WhyPanel asker={asker} item={item} turn={turn} />
+          {isRefused && <TokenPanel asker={asker} exchange={inspection.value} />}
+          <WhyPanel asker={asker} item={item} turn={turn} isRefused={isRefused} />
           {check.value && (
             <Panel title="Request and answer" aside={<CopyAs asker={asker} item={item} />}>
               <ExchangeView exchange={check.value} tokenName={asker.tokenName} />
             </Panel>
           )}
-          <TokenPanel asker={asker} exchange={inspection.value} />
+          {!isRefused && <TokenPanel asker={asker} exchange={inspection.value} />}
           <PlaybackPanel asker={asker} item={item} turn={turn} />
           <Shelf asker={asker} choices={choices} turn={turn} onItem={setItem} />
         </>

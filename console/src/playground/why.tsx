@@ -13,8 +13,8 @@ import type { Asker } from "./page";
 /** Milliseconds without a move of the slider before the question is asked. */
 const PAUSE_MS = 150;
 
-export function WhyPanel(props: { asker: Asker; item: number; turn: number }) {
-  const { asker, item, turn } = props;
+export function WhyPanel(props: { asker: Asker; item: number; turn: number; isRefused: boolean }) {
+  const { asker, item, turn, isRefused } = props;
   const session = useSession();
   const support = tokenOf(session, "support");
   // Without a token of support staff the viewer's own is tried: its issuer may have the capability.
@@ -34,6 +34,7 @@ export function WhyPanel(props: { asker: Asker; item: number; turn: number }) {
   );
   return (
     <Panel title="Why?">
+      {isRefused && <Notice>The token is the reason: above is the rule that it fails. With a token that is accepted, the answer would be this one.</Notice>}
       {customer === undefined ? (
         <Notice>
           {support === ""
