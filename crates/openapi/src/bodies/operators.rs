@@ -88,7 +88,6 @@ fn head() -> Value {
         ("delta_items", or_null(changed())),
         ("set_aside", about(or_null(count()), "How many of the origin's records were set aside")),
         ("revoked", about(count(), "How many revocations its denylist has")),
-        ("denylist", array(json!({ "type": "object" }))),
         ("signature", only("verified")),
     ])
 }
