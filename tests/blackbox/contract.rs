@@ -75,6 +75,10 @@ pub fn exercise_others(subject: &dyn Subject, signing: &dyn Subject) {
 
 /// Checks an answer to a request. Paths that the document does not have are not its business.
 pub fn check(method: &str, target: &str, answer: &Answer) {
+    // The runtime refuses some requests before the Worker sees them. No answer of the Worker's own is plain text.
+    if answer.status == 400 && answer.header("content-type") == Some("text/plain") {
+        return;
+    }
     let path = target.split('?').next().unwrap_or_default();
     let Some(operation) = document().find(if method == "HEAD" { "GET" } else { method }, path) else {
         return;
