@@ -184,6 +184,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/customers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finds customers by `number` or `uuid`, page by page
+         * @description Nothing in the snapshot leads from a number to a customer: a page looks at some shards, may be empty, and is the last one only if `next_token` is empty.
+         */
+        get: operations["getCustomers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/customers/{who}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a customer and what they hold, page by page
+         * @description The record as the snapshot has it, and holdings with where they come from. `view` alone shows the token's own customer, `check` those of the issuer's merchants.
+         */
+        get: operations["getCustomersWho"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/export": {
         parameters: {
             query?: never;
@@ -592,6 +632,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/snapshot/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows what changed between two versions, page by page
+         * @description By the code of `admit diff`. From `head` to an older version it is the preview of a rollback: `gained` would be granted again. A page may be empty, and not the last.
+         */
+        get: operations["getSnapshotDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/snapshot/garbage": {
         parameters: {
             query?: never;
@@ -728,6 +788,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/snapshot/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Describes the snapshot in use: head, objects, versions, lease, configuration
+         * @description What this edge has and what its store has, by the code of `admit inspect`. It costs some 40 reads of the store.
+         */
+        get: operations["getSnapshotReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/snapshot/version/{seq}": {
         parameters: {
             query?: never;
@@ -779,6 +859,26 @@ export interface paths {
          * @description 409 for every object that the published head leads to, or might lead to while it cannot be read.
          */
         delete: operations["deleteSnapshotKindDigest"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens/inspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows a token's claims, and each rule that it passes or fails
+         * @description The token is verified as that of a request is, at the present moment, and not logged.
+         */
+        post: operations["postTokensInspect"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1142,6 +1242,19 @@ export interface components {
             /** Format: int64 */
             min_age: number;
         };
+        /** @description The version of the snapshot that answers */
+        AnsweringVersion: {
+            /**
+             * Format: int64
+             * @description When it was true at the origin, unix seconds
+             */
+            as_of: number;
+            /**
+             * Format: int64
+             * @description How many of the origin's changes it has
+             */
+            seq: number;
+        };
         AuthzenConfiguration: {
             access_evaluation_endpoint: string;
             access_evaluations_endpoint: string;
@@ -1180,9 +1293,15 @@ export interface components {
             created_at: number | null;
             /** Format: int64 */
             expires_at: number | null;
+            /**
+             * @description Where it comes from
+             * @enum {string}
+             */
+            found_in: "shard" | "delta" | "directory" | "origin";
             license_id: string | null;
             /** @description Why the grant does not count; `null` if it does */
             obstacle: string | null;
+            /** @description The kind of the grant */
             source: string;
             /** Format: int64 */
             starts_at: number | null;
@@ -1200,6 +1319,112 @@ export interface components {
             username?: string;
         } & {
             [key: string]: unknown;
+        };
+        CustomerChange: {
+            after?: {
+                /** Format: int64 */
+                accesses: number;
+                /** Format: int64 */
+                licenses: number;
+            } | null;
+            before?: {
+                /** Format: int64 */
+                accesses: number;
+                /** Format: int64 */
+                licenses: number;
+            } | null;
+            /** @description What only the version after has */
+            gained?: {
+                accesses: {
+                    /** Format: int64 */
+                    expires_at: number | null;
+                    /** Format: int64 */
+                    id: number;
+                    /** Format: int64 */
+                    item_id: number;
+                    /** Format: int64 */
+                    starts_at: number | null;
+                }[];
+                licenses: {
+                    /** Format: int64 */
+                    expires_at: number | null;
+                    /** Format: uuid */
+                    license_id: string;
+                    /** Format: int64 */
+                    starts_at: number | null;
+                    status: string;
+                }[];
+                /** Format: int64 */
+                unlisted: number;
+            };
+            /** @enum {string} */
+            how: "added" | "removed" | "changed";
+            /** Format: int64 */
+            id: number;
+            /** @description What only the version before has */
+            lost?: {
+                accesses: {
+                    /** Format: int64 */
+                    expires_at: number | null;
+                    /** Format: int64 */
+                    id: number;
+                    /** Format: int64 */
+                    item_id: number;
+                    /** Format: int64 */
+                    starts_at: number | null;
+                }[];
+                licenses: {
+                    /** Format: int64 */
+                    expires_at: number | null;
+                    /** Format: uuid */
+                    license_id: string;
+                    /** Format: int64 */
+                    starts_at: number | null;
+                    status: string;
+                }[];
+                /** Format: int64 */
+                unlisted: number;
+            };
+            /** Format: uuid */
+            uuid: string;
+        };
+        CustomerPage: {
+            /**
+             * Format: int64
+             * @description The moment that `state` is about, unix seconds
+             */
+            at: number;
+            customer: components["schemas"]["FoundCustomer"];
+            holdings: components["schemas"]["Holding"][];
+            page: {
+                /** Format: int64 */
+                count: number;
+                /** @description Empty on the last page */
+                next_token: string;
+                /** Format: int64 */
+                total: number;
+            };
+            /** @description Items whose trial was used; on the first page only */
+            used_trials: number[];
+            version: components["schemas"]["AnsweringVersion"];
+        };
+        CustomersPage: {
+            page: {
+                /** @description Empty on the last page */
+                next_token: string;
+                /**
+                 * Format: int64
+                 * @description How many there are
+                 */
+                shards: number;
+                /**
+                 * Format: int64
+                 * @description How many shards of customers were looked at, with this page
+                 */
+                shards_read: number;
+            };
+            results: components["schemas"]["FoundCustomer"][];
+            version: components["schemas"]["AnsweringVersion"];
         };
         Decision: {
             context: components["schemas"]["DecisionContext"] | {
@@ -1418,6 +1643,23 @@ export interface components {
                 type: "item";
             }[];
         };
+        FoundCustomer: {
+            /** @description Namespace and subject, where they are known */
+            id: string | null;
+            /** @description The record's name in the snapshot */
+            key: string;
+            /** Format: int64 */
+            merchant_id: number;
+            /** Format: int64 */
+            number: number;
+            /**
+             * @description Where the record is: in a shard, or in the changes since
+             * @enum {string}
+             */
+            source: "shard" | "delta";
+            /** Format: uuid */
+            uuid: string;
+        };
         GeoRestriction: {
             country_iso: string | null;
             /** Format: int64 */
@@ -1475,6 +1717,59 @@ export interface components {
             /** Format: int64 */
             unchanged_secs?: number;
         };
+        HeldAccess: {
+            /**
+             * Format: int64
+             * @description When it was granted or bought, unix seconds
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description The first second at which it no longer counts; `null` if it never ends, unix seconds
+             */
+            expires_at: number | null;
+            /**
+             * Format: int64
+             * @description The number of the access
+             */
+            id: number;
+            /** Format: int64 */
+            item_id: number;
+            /** Format: int64 */
+            merchant_id: number | null;
+            /** @description How it was bought, if the origin says so */
+            purchase: {
+                /** Format: int64 */
+                access_fee_id: number | null;
+                amount: number;
+                currency: string;
+                is_trial: boolean;
+                payment_method: string | null;
+            } | null;
+            /**
+             * Format: int64
+             * @description When it will be renewed next, unix seconds
+             */
+            renews_on: number | null;
+            /**
+             * @description Where the record is: in a shard, or in the changes since
+             * @enum {string}
+             */
+            source: "shard" | "delta";
+            /**
+             * Format: int64
+             * @description The first second at which it counts, unix seconds
+             */
+            starts_at: number | null;
+            /** @enum {string} */
+            state: "past" | "running" | "future";
+            title: string | null;
+            /**
+             * @description `access`: on an item that is not published
+             * @enum {string}
+             */
+            type: "item" | "package" | "access";
+        };
         HeldItem: {
             /**
              * Format: date-time
@@ -1510,6 +1805,111 @@ export interface components {
             trial_duration?: number;
             /** Format: int64 */
             trial_reset?: number;
+        };
+        HeldSubscription: {
+            app: string | null;
+            /**
+             * Format: int64
+             * @description When it was cancelled, unix seconds
+             */
+            cancelled_at: number | null;
+            /**
+             * Format: int64
+             * @description When it was granted or bought, unix seconds
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description The first second at which it no longer counts; `null` if it never ends, unix seconds
+             */
+            expires_at: number | null;
+            is_trial: boolean;
+            /** Format: uuid */
+            license_id: string;
+            license_name: string | null;
+            license_state: string | null;
+            /** Format: int64 */
+            merchant_id: number | null;
+            plan_id: string | null;
+            /** @enum {string} */
+            renew_status: "RENEW" | "CANCEL";
+            /**
+             * Format: int64
+             * @description When it will be renewed next, unix seconds
+             */
+            renews_on: number | null;
+            /**
+             * @description Where the record is: in a shard, or in the changes since
+             * @enum {string}
+             */
+            source: "shard" | "delta";
+            /**
+             * Format: int64
+             * @description The first second at which it counts, unix seconds
+             */
+            starts_at: number | null;
+            /** @enum {string} */
+            state: "past" | "running" | "future";
+            /** @enum {string} */
+            status: "ACTIVE" | "OVERDUE" | "CANCELLED";
+            title: string;
+            /** @enum {string} */
+            type: "license";
+        };
+        Holding: components["schemas"]["HeldAccess"] | components["schemas"]["HeldSubscription"];
+        InspectedToken: {
+            /** @description Whether a request with this token is let in */
+            accepted: boolean;
+            /** @description As the token has them, verified or not; `null` if they cannot be read */
+            claims: Record<string, never> | null;
+            /** @description As the token has it; `null` if it cannot be read */
+            header: Record<string, never> | null;
+            /** @description What the service makes of the claims of an accepted token */
+            principal: {
+                /** Format: int64 */
+                account_id: number | null;
+                capabilities: ("view" | "write" | "publish" | "feed" | "check" | "explain")[];
+                client_id: string | null;
+                /** @description Namespace and subject */
+                customer: string;
+                /**
+                 * Format: int64
+                 * @description When it ends, unix seconds
+                 */
+                expires_at: number;
+                issuer: string;
+                /** Format: int64 */
+                merchant_id: number | null;
+                merchant_uuid: string | null;
+                /** @description Those that the issuer speaks for; `null` for all */
+                merchants: number[] | null;
+                /**
+                 * Format: int64
+                 * @description When the token begins, unix seconds
+                 */
+                not_before: number | null;
+                roles: string[];
+                scopes: ("snapshot:read" | "snapshot:write" | "snapshot:collect" | "feed:read")[];
+            } | null;
+            /** @description What an accepted token opens */
+            rights: {
+                detail?: string;
+                given: boolean;
+                reason?: string;
+                right: string;
+            }[];
+            /** @description In the order in which they are checked */
+            rules: {
+                /** @description What was found and what is expected */
+                detail?: string;
+                /** @description The code of the log line */
+                reason?: string;
+                /** @enum {string} */
+                result: "passed" | "failed" | "not_reached";
+                rule: string;
+            }[];
+            /** @description The status if it is not */
+            status?: number;
         };
         Issuer: {
             customer_claim: string;
@@ -1803,6 +2203,13 @@ export interface components {
             /** @description The URL to play; `null` if only the player knows the platform's URL */
             url: string | null;
         };
+        /** @description A token to be looked at */
+        PresentedToken: {
+            /** @description With or without `Bearer `, at most 16 KiB */
+            token: string;
+        } & {
+            [key: string]: unknown;
+        };
         Purchase: {
             /** @description Always empty: the snapshot does not have it */
             consumer_email: string;
@@ -1852,6 +2259,69 @@ export interface components {
             collection: components["schemas"]["Purchase"][];
             /** Format: int64 */
             total: number;
+        };
+        ReportedHead: {
+            /** Format: int64 */
+            age_secs: number;
+            /**
+             * Format: int64
+             * @description When it was true at the origin, unix seconds
+             */
+            as_of: number;
+            as_of_iso: string;
+            aud: string | null;
+            /** Format: int64 */
+            changed_at: number | null;
+            /** Format: int64 */
+            customers: number | null;
+            /** Format: int64 */
+            customers_in_shards: number | null;
+            delta_customers: {
+                /** Format: int64 */
+                added: number;
+                /** Format: int64 */
+                changed: number;
+                /** Format: int64 */
+                removed: number;
+            } | null;
+            delta_items: {
+                /** Format: int64 */
+                added: number;
+                /** Format: int64 */
+                changed: number;
+                /** Format: int64 */
+                removed: number;
+            } | null;
+            /** Format: int64 */
+            format: number;
+            /** Format: int64 */
+            items: number | null;
+            /** Format: int64 */
+            items_in_shards: number | null;
+            /**
+             * Format: int64
+             * @description How many of the origin's changes it has
+             */
+            origin_seq: number;
+            /** Format: int64 */
+            published_at: number | null;
+            published_by: string | null;
+            /**
+             * Format: int64
+             * @description How many revocations its denylist has
+             */
+            revoked: number;
+            /** Format: int64 */
+            seq: number;
+            /**
+             * Format: int64
+             * @description How many of the origin's records were set aside
+             */
+            set_aside: number | null;
+            /** @constant */
+            signature: "verified";
+            /** Format: int64 */
+            unchanged_secs: number | null;
         };
         /** @description `item`, and its number as text */
         Resource: {
@@ -1905,6 +2375,135 @@ export interface components {
         SignedUrl: {
             video_url: string;
         };
+        SnapshotReport: {
+            configuration: {
+                /** @description Variables and secrets without a value */
+                unset: string[];
+                /** @description Valid values that are probably a mistake */
+                warnings: {
+                    change: string;
+                    key: string;
+                    problem: string;
+                }[];
+            };
+            head: components["schemas"]["ReportedHead"] | null;
+            history: {
+                lease: {
+                    host: string;
+                    /** Format: int64 */
+                    secs_left: number;
+                    until: string;
+                } | null;
+                versions: {
+                    /** Format: int64 */
+                    as_of: number;
+                    /** Format: int64 */
+                    customers: number | null;
+                    /** Format: int64 */
+                    items: number | null;
+                    /** Format: int64 */
+                    origin_seq: number;
+                    /** Format: int64 */
+                    published_at: number | null;
+                    /** Format: int64 */
+                    seq: number;
+                    /** Format: int64 */
+                    set_aside: number | null;
+                }[];
+                /** Format: int64 */
+                versions_total: number | null;
+            };
+            /** @description The key by which the stored head is signed, if it is known */
+            kid: string | null;
+            /**
+             * Format: int64
+             * @description The edge's clock, unix seconds
+             */
+            now: number;
+            objects: {
+                customers: {
+                    /** Format: int64 */
+                    bytes: number;
+                    /** Format: int64 */
+                    entries: number;
+                    histogram: {
+                        /** Format: int64 */
+                        shards: number;
+                        /** Format: int64 */
+                        up_to_bytes: number;
+                    }[];
+                    /** Format: int64 */
+                    largest_bytes: number | null;
+                    /** Format: int64 */
+                    measured: number;
+                    /** Format: int64 */
+                    median_bytes: number | null;
+                    /** Format: int64 */
+                    places: number;
+                    /** Format: int64 */
+                    shards: number | null;
+                    /** Format: int64 */
+                    smallest_bytes: number | null;
+                };
+                delta: {
+                    /** Format: int64 */
+                    budget_bytes: number;
+                    /** Format: int64 */
+                    bytes: number;
+                    /** Format: int64 */
+                    customers: number;
+                    /** Format: int64 */
+                    items: number;
+                    name: string;
+                } | null;
+                directory: {
+                    /** Format: int64 */
+                    bytes: number;
+                    name: string;
+                };
+                index: {
+                    /** Format: int64 */
+                    bytes: number;
+                    name: string;
+                };
+                items: {
+                    /** Format: int64 */
+                    bytes: number;
+                    /** Format: int64 */
+                    entries: number;
+                    histogram: {
+                        /** Format: int64 */
+                        shards: number;
+                        /** Format: int64 */
+                        up_to_bytes: number;
+                    }[];
+                    /** Format: int64 */
+                    largest_bytes: number | null;
+                    /** Format: int64 */
+                    measured: number;
+                    /** Format: int64 */
+                    median_bytes: number | null;
+                    /** Format: int64 */
+                    places: number;
+                    /** Format: int64 */
+                    shards: number | null;
+                    /** Format: int64 */
+                    smallest_bytes: number | null;
+                };
+                /** Format: int64 */
+                pages: number;
+            } | null;
+            stored: {
+                /** Format: int64 */
+                as_of: number;
+                /** @description Why this edge refuses the stored head */
+                problem: string | null;
+                /** Format: int64 */
+                published_at: number | null;
+                /** Format: int64 */
+                seq: number;
+            } | null;
+        };
         /** @description The key that was stored */
         Stored: {
             stored: string;
@@ -1941,8 +2540,120 @@ export interface components {
         };
         /** @description Whether the trial was used */
         UsedTrial: boolean;
+        VersionChanges: {
+            after?: {
+                /** Format: int64 */
+                as_of: number;
+                aud: string | null;
+                /** Format: int64 */
+                customers: number | null;
+                /** Format: int64 */
+                delta_bytes: number;
+                /** Format: int64 */
+                denylist: number;
+                /** Format: int64 */
+                directory_bytes: number;
+                /** Format: int64 */
+                index_bytes: number;
+                /** Format: int64 */
+                items: number | null;
+                /** Format: int64 */
+                origin_seq: number;
+                /** Format: int64 */
+                published_at: number | null;
+                /** Format: int64 */
+                seq: number;
+            };
+            before?: {
+                /** Format: int64 */
+                as_of: number;
+                aud: string | null;
+                /** Format: int64 */
+                customers: number | null;
+                /** Format: int64 */
+                delta_bytes: number;
+                /** Format: int64 */
+                denylist: number;
+                /** Format: int64 */
+                directory_bytes: number;
+                /** Format: int64 */
+                index_bytes: number;
+                /** Format: int64 */
+                items: number | null;
+                /** Format: int64 */
+                origin_seq: number;
+                /** Format: int64 */
+                published_at: number | null;
+                /** Format: int64 */
+                seq: number;
+            };
+            customers: {
+                /** Format: int64 */
+                added: number;
+                /** Format: int64 */
+                changed: number;
+                changes: components["schemas"]["CustomerChange"][];
+                /** Format: int64 */
+                removed: number;
+            };
+            directory?: {
+                apps: {
+                    /** Format: int64 */
+                    added: number;
+                    /** Format: int64 */
+                    changed: number;
+                    /** Format: int64 */
+                    removed: number;
+                };
+                licenses: {
+                    /** Format: int64 */
+                    added: number;
+                    /** Format: int64 */
+                    changed: number;
+                    /** Format: int64 */
+                    removed: number;
+                };
+                merchants: {
+                    /** Format: int64 */
+                    added: number;
+                    /** Format: int64 */
+                    changed: number;
+                    /** Format: int64 */
+                    removed: number;
+                };
+            };
+            items: {
+                /** Format: int64 */
+                added: number;
+                /** Format: int64 */
+                changed: number;
+                changes: components["schemas"]["ItemChange"][];
+                /** Format: int64 */
+                removed: number;
+            };
+            page: {
+                /** @description Empty on the last page */
+                next_token: string;
+            };
+        };
     };
     responses: {
+        /** @description The page_token must be one that this route has answered for the same versions */
+        E400PageTokenThePageTokenMustBeOneThatThisRoute: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                "Cache-Control": components["headers"]["CacheControl"];
+                "Server-Timing": components["headers"]["ServerTiming"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                "X-Request-ID": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description Invalid auth token */
         E401InvalidAuthToken: {
             headers: {
@@ -1978,6 +2689,22 @@ export interface components {
         };
         /** @description Invalid privileges */
         E403InvalidPrivileges: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                "Cache-Control": components["headers"]["CacheControl"];
+                "Server-Timing": components["headers"]["ServerTiming"];
+                Vary: components["headers"]["Vary"];
+                "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                "X-Request-ID": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description Customer not found */
+        E404CustomerNotFound: {
             headers: {
                 "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
                 "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
@@ -3009,8 +3736,8 @@ export interface operations {
                 headers: {
                     "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
                     "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
-                    "Admit-Request-ID": components["headers"]["AdmitRequestId"];
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Entitlement-Seq": components["headers"]["EntitlementSeq"];
                     "Server-Timing": components["headers"]["ServerTiming"];
                     Vary: components["headers"]["Vary"];
                     "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
@@ -3070,8 +3797,8 @@ export interface operations {
                 headers: {
                     "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
                     "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
-                    "Admit-Request-ID": components["headers"]["AdmitRequestId"];
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Entitlement-Seq": components["headers"]["EntitlementSeq"];
                     "Server-Timing": components["headers"]["ServerTiming"];
                     Vary: components["headers"]["Vary"];
                     "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
@@ -3224,6 +3951,121 @@ export interface operations {
             403: components["responses"]["E403InvalidPrivileges"];
             410: components["responses"]["Shared410x1"];
             422: components["responses"]["Shared422x2"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
+    getCustomers: {
+        parameters: {
+            query?: {
+                /** @description The customer's number at the origin */
+                number?: number;
+                /** @description The customer's UUID, in place of the number */
+                uuid?: string;
+                /** @description The `next_token` of an earlier answer to the same question */
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The customers that these shards have */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomersPage"];
+                };
+            };
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            /** @description The number must be an integer, or in its place the uuid a UUID; The page_token must be one that this route has answered to the same question */
+            422: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            429: components["responses"]["E429TooManyRequests"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
+    getCustomersWho: {
+        parameters: {
+            query?: {
+                /** @description The moment that `state` is about: unix seconds or RFC 3339; the present without it */
+                at?: string;
+                /** @description The `next_token` of an earlier answer to the same question */
+                page_token?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description `me`, a UUID, a `key` of an earlier answer, or namespace and subject, joined by a colon; percent-encoded
+                 * @example vendor:22eb023f-a94b-49a8-9304-c220ab90301f
+                 */
+                who: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The customer */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerPage"];
+                };
+            };
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404CustomerNotFound"];
+            /** @description The customer must be me, a UUID, a key of 32 hexadecimal digits, or namespace:subject, percent-encoded; The at must be unix seconds or a time such as 2030-01-03T00:00:00Z; The page_token must be one that this route has answered to the same question; The customer must be namespace:subject, because customers of several namespaces have this UUID */
+            422: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
         };
@@ -4203,6 +5045,69 @@ export interface operations {
             503: components["responses"]["E503ServiceUnavailable"];
         };
     };
+    getSnapshotDiff: {
+        parameters: {
+            query: {
+                /**
+                 * @description The version before: its `seq`, or `head`
+                 * @example head
+                 */
+                from: string;
+                /**
+                 * @description The version after: its `seq`, or `head`
+                 * @example head
+                 */
+                to: string;
+                /** @description The `next_token` of an earlier answer about the same versions */
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionChanges"];
+                };
+            };
+            400: components["responses"]["E400PageTokenThePageTokenMustBeOneThatThisRoute"];
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404ObjectNotFound"];
+            /** @description The from must be the seq of a version, or head; The to must be the seq of a version, or head; The items of these versions have other keys and too many shards: compare them by admit diff */
+            422: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            429: components["responses"]["E429TooManyRequests"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
     getSnapshotGarbage: {
         parameters: {
             query?: never;
@@ -4593,6 +5498,38 @@ export interface operations {
             503: components["responses"]["E503ServiceUnavailable"];
         };
     };
+    getSnapshotReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotReport"];
+                };
+            };
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            429: components["responses"]["E429TooManyRequests"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
     getSnapshotVersionSeq: {
         parameters: {
             query?: never;
@@ -4857,6 +5794,60 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            429: components["responses"]["E429TooManyRequests"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
+    postTokensInspect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresentedToken"];
+            };
+        };
+        responses: {
+            /** @description What it says, and what becomes of it */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectedToken"];
+                };
+            };
+            /** @description The body must be a JSON object; The token must be a string; The Content-Type must be application/json, in UTF-8 */
+            400: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            413: components["responses"]["E413BodyBodyTooLarge"];
+            415: components["responses"]["E415ContentEncodingTheBodyMustBeSentWithoutAContentEncoding"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
