@@ -1,6 +1,6 @@
 //! What operators see of the snapshot.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::schema::{
     about, array, bounded, count, integer, named, object, one_of, only, or_null, text, time, uuid,
