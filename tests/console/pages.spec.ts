@@ -1,6 +1,6 @@
 // What holds for every page: tokens that are refused, an edge or an origin that is down, narrow screens, the keyboard.
 import type { Page } from "@playwright/test";
-import { persona, xtask } from "./support/run";
+import { persona, withoutOrigin } from "./support/run";
 import { expect, expectAccessible, open, test } from "./support/test";
 
 const PAGES = ["playground", "support", "operations", "reference"];
@@ -63,17 +63,14 @@ test("an edge that is down is told on every page", async ({ page, observed }) =>
 test("an origin that is down: checks go on, a purchase fails and says so", async ({ page }) => {
   await open(page, "#/playground?viewer=never-bought&item=5101");
   await expect(page.getByRole("heading", { name: "Denied 402" })).toBeVisible();
-  xtask("origin", "--stop");
-  try {
+  await withoutOrigin(async () => {
     await page.getByRole("button", { name: "Ask again" }).click();
     await expect(page.getByRole("heading", { name: "Denied 402" })).toBeVisible();
     await page.getByRole("button", { name: "Buy" }).click();
     await expect(page.getByRole("alert")).toContainText(/The origin (cannot be reached|gave no usable answer|does not answer)/);
     await page.getByLabel("Viewer", { exact: true }).selectOption("item-buyer");
     await expect(page.getByRole("heading", { name: "Granted 200" })).toBeVisible();
-  } finally {
-    xtask("origin");
-  }
+  });
 });
 
 test("every page fits a screen of 375 px", async ({ page }) => {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import { ask, persona, required, token, xtask } from "./support/run";
+import { ask, persona, required, token, withoutOrigin } from "./support/run";
 import { expect, expectAccessible, open, picture, test } from "./support/test";
 
 const BUYER = "vendor:687701d2-7eef-4ae9-a1be-cd432fc3af69";
@@ -151,13 +151,10 @@ test("what the origin says stands beside what the snapshot says", async ({ page 
   await question.getByRole("button", { name: "Ask the origin, too" }).click();
   await expect(question.getByRole("heading", { name: "The origin, now" })).toBeVisible();
   await expect(question).toContainText(/granted It answered 200 to a check in the customer's name, with \d+ changes\./);
-  xtask("origin", "--stop");
-  try {
+  await withoutOrigin(async () => {
     await page.reload();
     await find(page, persona("item-buyer").token);
     await question.getByRole("button", { name: "Ask the origin, too" }).click();
     await expect(question.getByRole("alert")).toContainText("The origin did not answer, so the snapshot did: 200.");
-  } finally {
-    xtask("origin");
-  }
+  });
 });

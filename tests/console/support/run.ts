@@ -49,3 +49,19 @@ export async function ask(path: string, token: string, init: RequestInit = {}): 
   const headers = { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string> | undefined) };
   return fetch(required("ADMIT_BASE_URL", "the Worker's address") + path, { ...init, headers });
 }
+
+/** Milliseconds between two looks at whether the origin answers. */
+const LOOK_MS = 250;
+
+/** Does `work` while the origin is down. Ends when the edge sends writes to it again: it waits some seconds after failures. */
+export async function withoutOrigin(work: () => Promise<void>): Promise<void> {
+  xtask("origin", "--stop");
+  try {
+    await work();
+  } finally {
+    xtask("origin");
+    // A write that changes nothing, since no item has this number.
+    const write = () => ask("/items/5999/access?consumer_id=1", persona("merchant").token, { method: "DELETE" });
+    while ((await write()).status >= 500) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
