@@ -453,6 +453,10 @@ pub const AUTHZEN_MAX_BYTES: usize = 256 * 1024;
 /// all: 25 MiB of [`OBJECT_CACHE_BYTES`].
 pub const AUTHZEN_EVALUATIONS_MAX: usize = 200;
 
+/// Customers of one request about whom the upstream is asked as well (`"origin": true`), one question for each: support
+/// staff looks at one.
+pub const AUTHZEN_BESIDE_MAX: usize = 4;
+
 /// Largest number of items on a page of a search, for the reason of [`PAGE_MAX_ITEMS`].
 pub const AUTHZEN_PAGE_MAX_ITEMS: usize = PAGE_MAX_ITEMS;
 

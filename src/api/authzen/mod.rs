@@ -66,6 +66,9 @@ pub struct Evaluation {
     pub item: Result<i64, Unknown>,
     /// The moment that the context names. It counts for callers who may explain only.
     pub time: AskedTime,
+    /// Whether the context asks for the origin's word beside the answer (`"origin": true`). It counts for callers who may
+    /// explain only.
+    pub asks_origin: bool,
 }
 
 /// The moment that a context names: nothing, or unix seconds, or the error about it.

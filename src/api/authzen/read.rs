@@ -39,6 +39,7 @@ struct Parts {
     is_play: Option<bool>,
     item: Option<Result<i64, Unknown>>,
     time: AskedTime,
+    asks_origin: bool,
 }
 
 impl Parts {
@@ -61,7 +62,9 @@ impl Parts {
             });
         }
         if let Some(context) = object.get("context") {
-            parts.time = time(context.as_object().ok_or(ApiError::INVALID_CONTEXT)?);
+            let context = context.as_object().ok_or(ApiError::INVALID_CONTEXT)?;
+            parts.time = time(context);
+            parts.asks_origin = context.get("origin") == Some(&Value::Bool(true));
         }
         Ok(parts)
     }
@@ -74,7 +77,7 @@ impl Parts {
             Some(unknown) => Err(unknown),
             None => item,
         };
-        Ok(Evaluation { customer, item, time: self.time })
+        Ok(Evaluation { customer, item, time: self.time, asks_origin: self.asks_origin })
     }
 }
 

@@ -43,18 +43,20 @@ impl Caller<'_> {
 
     /// Customer, item and terms of a question that the caller may ask; else its answer.
     pub fn asked<'e>(&self, evaluation: &'e Evaluation) -> Result<(&'e Rc<str>, i64, Terms), Verdict> {
-        let Evaluation { customer, item, time } = evaluation;
+        let Evaluation { customer, item, time, asks_origin } = evaluation;
         let id = customer.as_ref().ok_or_else(|| unknown(Unknown::SubjectType))?;
         self.may_ask_about(id)?;
         let item_id = item.map_err(unknown)?;
         let at = self.moment(*time).map_err(Verdict::of)?;
+        let explains = self.may(Capability::Explain);
         Ok((
             id,
             item_id,
             Terms {
                 at,
                 is_service: self.is_service(id),
-                explains: self.may(Capability::Explain),
+                explains,
+                asks_upstream: explains && *asks_origin,
                 merchant: None,
             },
         ))

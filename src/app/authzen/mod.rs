@@ -28,8 +28,9 @@ use crate::{
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
     },
-    limits::AUTHZEN_MAX_BYTES,
+    limits::{AUTHZEN_BESIDE_MAX, AUTHZEN_MAX_BYTES},
     ports::Platform,
+    token::{Principal, VerifiedToken},
 };
 pub(super) use caller::Caller;
 use caller::Shown;
@@ -103,6 +104,17 @@ pub(super) struct Deliberation {
     shown: Shown,
     /// The questions of a viewer about the present, which the upstream may know better, and their places.
     own: Option<(Checks, Vec<usize>)>,
+    /// The questions about which the upstream's word is wanted beside the answer.
+    beside: Vec<Beside>,
+}
+
+/// Questions about one customer that the upstream is asked with the caller's token. Its word is shown, and decides nothing.
+struct Beside {
+    caller: Rc<VerifiedToken>,
+    customer: Principal,
+    item_ids: Vec<i64>,
+    /// The place of each question in the request.
+    places: Vec<usize>,
 }
 
 impl<P: Platform> Attempt<'_, P> {
@@ -118,7 +130,9 @@ impl<P: Platform> Attempt<'_, P> {
         let (semantic, evaluations) = questions(asked).ok_or(ApiError::Internal)?;
         let deliberation = self.deliberate(&caller, semantic, evaluations)?;
         let is_open = |(checks, _): &(Checks, Vec<usize>)| checks.is_for_upstream(0);
-        Ok(if self.config.upstream.is_some() && deliberation.own.as_ref().is_some_and(is_open) {
+        let is_for_upstream =
+            deliberation.own.as_ref().is_some_and(is_open) || !deliberation.beside.is_empty();
+        Ok(if self.config.upstream.is_some() && is_for_upstream {
             Next::ConfirmVerdicts(Box::new(deliberation))
         } else {
             Next::Reply(deliberation.reply())
@@ -132,10 +146,19 @@ impl<P: Platform> Attempt<'_, P> {
         evaluations: Evaluations<'_>,
     ) -> Attempted<Deliberation, P> {
         let Sorted { verdicts, groups } = Sorted::of(caller, evaluations);
-        let mut deliberation = Deliberation { semantic, verdicts, shown: caller.shown(), own: None };
+        let mut deliberation =
+            Deliberation { semantic, verdicts, shown: caller.shown(), own: None, beside: Vec::new() };
         for (rulings, group) in self.rule_each(caller, groups)? {
-            let Group { terms, item_ids, places, .. } = group;
+            let Group { id, terms, item_ids, places } = group;
             deliberation.take(&rulings, &places);
+            if terms.asks_upstream && deliberation.beside.len() < AUTHZEN_BESIDE_MAX {
+                deliberation.beside.push(Beside {
+                    caller: Rc::clone(caller.token),
+                    customer: caller.principal(id),
+                    item_ids: item_ids.clone(),
+                    places: places.clone(),
+                });
+            }
             if !terms.is_service && terms.at.is_none() {
                 deliberation.own =
                     Some((Checks { token: Rc::clone(caller.token), item_ids, rulings }, places));
@@ -177,7 +200,7 @@ impl<P: Platform> Attempt<'_, P> {
             return Ok(Next::Reply(found(&[], "", &authzen::reason(reason))));
         };
         let (principal, is_service) = (caller.principal(id), caller.is_service(id));
-        let terms = Terms { at, is_service, explains: false, merchant: None };
+        let terms = Terms { at, is_service, ..Terms::default() };
         self.answer(&Read::Search { principal: Box::new(principal), terms, search: search.clone() })
     }
 }
@@ -196,13 +219,26 @@ impl Deliberation {
         }
     }
 
-    /// The answer after the upstream was asked about the viewer's own questions.
+    /// The answer after the upstream was asked about the viewer's own questions, and about those of a caller who wants its
+    /// word beside the answer.
     pub async fn confirmed<P: Platform>(mut self, exchange: &Exchange<'_, P>, patience: &Patience) -> Reply {
-        let Some((mut checks, places)) = self.own.take() else { return self.reply() };
-        let Confirmed { unconfirmed, .. } = checks.confirm(exchange, patience).await;
-        self.take(&checks.rulings, &places);
+        let mut detail = String::new();
+        if let Some((mut checks, places)) = self.own.take() {
+            let Confirmed { unconfirmed, .. } = checks.confirm(exchange, patience).await;
+            self.take(&checks.rulings, &places);
+            unconfirmed.write_to(&mut detail, "not confirmed: ");
+        }
+        for Beside { caller, customer, item_ids, places } in std::mem::take(&mut self.beside) {
+            let said = exchange.says_of_each(&caller, &customer, &item_ids).await;
+            for (place, said) in places.into_iter().zip(said) {
+                if let Some(Verdict::Decided { explained, .. }) = self.verdicts.get_mut(place) {
+                    explained.push_str(",\"origin\":");
+                    explained.push_str(&said);
+                }
+            }
+        }
         let mut reply = self.reply();
-        unconfirmed.write_to(&mut reply.detail, "not confirmed: ");
+        reply.detail.push_str(&detail);
         reply
     }
 

@@ -71,6 +71,8 @@ pub(in crate::app) struct Terms {
     pub is_service: bool,
     /// Whether the answer lists the grants that were looked at.
     pub explains: bool,
+    /// Whether the upstream is asked as well, and its word shown beside the answer.
+    pub asks_upstream: bool,
     /// The only merchant whose items the answer may be about, as
     /// [`Request::merchant`](crate::api::reply::Request::merchant).
     pub merchant: Option<i64>,

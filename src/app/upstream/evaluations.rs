@@ -8,7 +8,11 @@ use super::{
     received::{Unreadable, end_of, json_value, shown},
 };
 use crate::{
-    api::{authzen::Unknown, json::json},
+    api::{
+        authzen::Unknown,
+        json::{Object, json},
+    },
+    app::problems::Problem,
     entitlement::Reason,
     instant::UnixSecs,
     limits::{BREAKER_PARTIES, EVALUATIONS_AGAIN_MS},
@@ -61,6 +65,49 @@ pub fn verdicts(
         Some(problem) if each.iter().all(Result::is_err) => Err(problem.clone()),
         _ => Ok(each),
     }
+}
+
+/// What people are told of an upstream without the route.
+pub const ABSENT: &str = "The origin does not answer such questions";
+
+/// What an answer says of each item, as [`verdicts`], for people: JSON of the decision, or of why there is none.
+///
+/// # Errors
+/// As [`verdicts`].
+pub fn said(
+    answer: &UpstreamAnswer,
+    item_ids: &[i64],
+    merchants: Option<&[i64]>,
+    now: UnixSecs,
+) -> Result<Vec<String>, Unreadable> {
+    let verdicts = verdicts(answer, item_ids, merchants, now)?;
+    let body = json_value(answer)?;
+    let entries = body.get("evaluations").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let reasons = entries.iter().map(|entry| entry.get("context")?.get("reason")?.as_str());
+    Ok(verdicts
+        .into_iter()
+        .zip(reasons)
+        .map(|(verdict, reason)| {
+            let mut object = Object::default();
+            match verdict {
+                Err(problem) => return error(502, &Problem::from(problem).text),
+                Ok(Verdict::Permitted(ends_at)) => {
+                    object.raw("decision", "true").text("reason", reason).number("expires_at", Some(ends_at))
+                }
+                Ok(_) => object.raw("decision", "false").text("reason", reason),
+            };
+            object.end()
+        })
+        .collect())
+}
+
+/// Why there is no decision, as the other answers in this form say it.
+pub fn error(status: u16, message: &str) -> String {
+    let mut inner = Object::default();
+    inner.number("status", Some(i64::from(status))).text("message", Some(message));
+    let mut object = Object::default();
+    object.raw("error", &inner.end());
+    object.end()
 }
 
 /// What one entry says. The outer error is that it is about another item: the order of the whole answer is not known then.

@@ -15,11 +15,15 @@ use super::{
 };
 use crate::{
     api::{contract::table, reply::Request},
-    app::{asker::AccessCheck, problems::Problem, seconds},
+    app::{
+        asker::{AccessCheck, asker},
+        problems::Problem,
+        seconds,
+    },
     limits::{CONFIRM_ITEMS, UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS},
     ports::{ANSWER_HEADERS, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::{key::EntryKey, time::UnixSecs},
-    token::VerifiedToken,
+    token::{Principal, VerifiedToken},
 };
 
 /// A question about several items of one viewer.
@@ -63,6 +67,8 @@ enum Lesson {
     Wait(u64),
     /// It has answered, but not as this route does.
     Odd(Sign),
+    /// The same, to a caller who may not be one of the upstream's: it tells nothing of the route.
+    OddToCaller(Sign),
     /// It gave no whole answer.
     NoAnswer,
 }
@@ -112,7 +118,7 @@ impl<P: Platform> Exchange<'_, P> {
         let item_ids = question.item_ids.get(..count).unwrap_or_default();
         let mut heard = HeardOfEach { each: Vec::with_capacity(question.item_ids.len()), seq: None };
         if count > 0 {
-            let answer = self.ask_for_each(question.token, item_ids).await;
+            let answer = self.ask_for_each(&question.token.principal, item_ids).await;
             let now_ms = self.platform.now_ms();
             let now = seconds(now_ms);
             let merchants = question.token.principal.merchants.as_deref();
@@ -154,6 +160,49 @@ impl<P: Platform> Exchange<'_, P> {
         Some(heard)
     }
 
+    /// What the upstream says of each item to a caller who asks about a customer, as JSON: its decision, or why there is
+    /// none. Nothing of it is remembered.
+    pub async fn says_of_each(
+        &self,
+        caller: &Rc<VerifiedToken>,
+        customer: &Principal,
+        item_ids: &[i64],
+    ) -> Vec<String> {
+        let failed = |status: u16, message: &str| vec![evaluations::error(status, message); item_ids.len()];
+        if !self.may_ask_many() {
+            return failed(404, evaluations::ABSENT);
+        }
+        let asked_at_ms = self.platform.now_ms();
+        let asker = asker(caller, self.request.authorization);
+        let question =
+            ManyQuestion { token: caller, asker, published: None, is_confirmation: false, item_ids };
+        let admitted = self.admit_each(&question, asked_at_ms);
+        let admitted_ids = item_ids.get(..admitted.count).unwrap_or_default();
+        if admitted_ids.is_empty() {
+            return failed(503, &admitted.refusal);
+        }
+        let answer = self.ask_for_each(customer, admitted_ids).await;
+        let now_ms = self.platform.now_ms();
+        let now = seconds(now_ms);
+        let merchants = caller.principal.merchants.as_deref();
+        let said = answer.as_ref().map_err(|error| (502, error.to_string())).and_then(|answer| {
+            let said = evaluations::said(answer, admitted_ids, merchants, now);
+            said.map_err(|problem| (answer.status.max(400), Problem::from(problem).text))
+        });
+        let lesson = match Lesson::of(&answer, said.is_ok(), now) {
+            Lesson::Odd(sign) => Lesson::OddToCaller(sign),
+            lesson => lesson,
+        };
+        self.learn(&question, lesson, admitted_ids, (asked_at_ms, now_ms));
+        let mut said = match said {
+            Ok(said) => said,
+            Err(_) if lesson == Lesson::Absent => failed(404, evaluations::ABSENT),
+            Err((status, text)) => failed(status, &text),
+        };
+        said.resize_with(item_ids.len(), || evaluations::error(503, &admitted.refusal));
+        said
+    }
+
     /// Asks budgets and circuit, once for each [`CONFIRM_ITEMS`] items, and marks the admitted items as being asked.
     fn admit_each(&self, question: &ManyQuestion<'_>, now_ms: u64) -> Admitted {
         let deadline_ms = now_ms.saturating_add(self.config.confirm_timeout_ms + UPSTREAM_LOST_MS);
@@ -188,14 +237,14 @@ impl<P: Platform> Exchange<'_, P> {
             // The rest of the upstream may be well or not.
             Lesson::Absent => Sign::Nothing,
             Lesson::Wait(secs) => Sign::Wait(secs),
-            Lesson::Odd(sign) => sign,
+            Lesson::Odd(sign) | Lesson::OddToCaller(sign) => sign,
             Lesson::NoAnswer => Sign::Failed,
         };
         state.lane(&applicant).learn(applicant.party, sign, sent_at_ms, now_ms);
         match lesson {
             Lesson::There => state.evaluations.is_there(),
             Lesson::Absent => state.evaluations.is_absent(now_ms),
-            Lesson::Wait(_) => {}
+            Lesson::Wait(_) | Lesson::OddToCaller(_) => {}
             Lesson::Odd(_) | Lesson::NoAnswer => state.evaluations.failed(applicant.party.who, now_ms),
         }
         state.memory.end(question.asker, item_ids);
@@ -223,7 +272,7 @@ impl<P: Platform> Exchange<'_, P> {
     /// Sends the question, once more if the connection broke: it changes nothing.
     async fn ask_for_each(
         &self,
-        token: &VerifiedToken,
+        customer: &Principal,
         item_ids: &[i64],
     ) -> Result<UpstreamAnswer, UpstreamError> {
         let request = Request { passed: &[], ..*self.request };
@@ -238,7 +287,7 @@ impl<P: Platform> Exchange<'_, P> {
             limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
             answer_headers: &ANSWER_HEADERS,
         };
-        let body = evaluations::body(&token.principal, item_ids);
+        let body = evaluations::body(customer, item_ids);
         let body = || UpstreamBody::Whole(body.as_bytes());
         self.send(asked, body(), Some(body())).await
     }

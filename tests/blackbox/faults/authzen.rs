@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::{
         edge::{Business, CUSTOMER, Edge, START, token},
-        origin::{Pair, UNTIL, customer, item_ids},
+        origin::{ORIGIN_URL, Pair, Truth, UNTIL, answer, customer, item_ids},
     },
     issuers,
 };
@@ -127,6 +127,88 @@ fn the_origin_is_not_asked_for_a_service_nor_about_another_moment() {
     }
     let (status, _) = ask(&edge, "/access/v1/search/resource", &viewer, &question(1));
     assert_eq!((status, edge.platform().upstream().seen().len()), (200, 0));
+}
+
+/// An edge with an issuer for viewers, one for support staff, and one for services.
+fn with_support() -> (Edge, String, String) {
+    let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+    let issuer = |issuer: &str, namespace: &str, may: Value| {
+        json!({"issuer": issuer, "namespace": namespace, "audience": "none_required", "may": may,
+               "keys": {"secret": "SECRET", "alg": "HS256"}})
+    };
+    let entries = json!([
+        issuer("https://v.example", "v", json!(["view"])),
+        issuer("https://s.example", "s", json!(["check", "explain"])),
+        issuer("https://b.example", "b", json!(["check"])),
+    ]);
+    let edge = Edge::with_issuers(platform, &entries.to_string(), &[("ORIGIN_URL", ORIGIN_URL)]);
+    Business::new(1, None).publish(edge.platform());
+    let of = |issuer: &str| token(&json!({"iss": issuer, "sub": "staff"}));
+    (edge, of("https://s.example"), of("https://b.example"))
+}
+
+fn beside(item_ids: &[i64]) -> Value {
+    let mut body = several(item_ids);
+    body["context"] = json!({"origin": true});
+    body
+}
+
+/// It is asked once, with the token of the one who asks, and decides nothing.
+#[test]
+fn the_origins_word_stands_beside_the_answer_for_those_who_may_explain() {
+    let (edge, support, service) = with_support();
+    let truth = Truth { granted: [(CUSTOMER.to_owned(), 2)].into(), ..Truth::default() };
+    edge.platform().upstream().serve(move |seen| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        assert_eq!(body["subject"]["id"], format!("v:{CUSTOMER}"));
+        let entries: Vec<_> = item_ids(seen).into_iter().map(|id| truth.evaluation(CUSTOMER, id)).collect();
+        answer(200, &json!({ "evaluations": entries }))
+    });
+    let evaluations = "/access/v1/evaluations";
+    let (status, found) = ask(&edge, evaluations, &support, &beside(&[1, 2, 777]));
+    let each = found["evaluations"].as_array().unwrap();
+    let said: Vec<_> = each.iter().map(|one| one["context"]["origin"].clone()).collect();
+    let expected = [
+        json!({"decision": false, "reason": "no_grant"}),
+        json!({"decision": true, "reason": "item_access", "expires_at": UNTIL}),
+        json!({"decision": false, "reason": "unknown_item"}),
+    ];
+    assert_eq!((status, said), (200, expected.to_vec()));
+    assert!(each.iter().all(|one| one["decision"] == false && one["context"]["considered"].is_array()));
+    let seen = edge.platform().upstream().seen();
+    assert_eq!((seen.len(), seen[0].header("authorization")), (1, format!("Bearer {support}").as_str()));
+    // Nobody else, and nobody who did not ask.
+    for (token, body) in [(&service, beside(&[1, 2])), (&support, several(&[1, 2]))] {
+        let (status, found) = ask(&edge, evaluations, token, &body);
+        assert_eq!((status, found["evaluations"][1]["context"].get("origin")), (200, None), "{found}");
+    }
+    assert_eq!(edge.platform().upstream().seen().len(), 1);
+}
+
+#[test]
+fn an_origin_that_says_nothing_is_an_error_beside_the_answer() {
+    let evaluation = |edge: &Edge, token: &str| {
+        let mut body = question(1);
+        body["context"] = json!({"origin": true});
+        let (status, found) = ask(edge, "/access/v1/evaluation", token, &body);
+        assert_eq!((status, &found["decision"]), (200, &json!(false)), "{found}");
+        found["context"]["origin"]["error"]["status"].clone()
+    };
+    for (theirs, status) in [
+        (answer(404, &json!({"message": "Route not found"})), 404),
+        (answer(403, &json!({"message": "Not yours"})), 403),
+        (answer(200, &json!({"evaluations": []})), 400),
+        (answer(200, &json!({"evaluations": [{"decision": true, "context": {}}]})), 400),
+        (answer(500, &json!({})), 500),
+    ] {
+        let (edge, support, _) = with_support();
+        let served = theirs.clone();
+        edge.platform().upstream().serve(move |_| served.clone());
+        assert_eq!(evaluation(&edge, &support), json!(status), "{theirs:?}");
+    }
+    let (edge, support, _) = with_support();
+    edge.platform().upstream().break_times(OriginFault::Refuses, 1_000);
+    assert_eq!(evaluation(&edge, &support), json!(502));
 }
 
 /// 503, and never a bare `false`: without a snapshot, and with a shard that cannot be read.
