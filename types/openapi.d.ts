@@ -1448,6 +1448,21 @@ export interface components {
              * @description When the access ends; absent from denials, unix seconds
              */
             expires_at?: number;
+            /** @description What the origin says now, for callers that may explain and ask for it */
+            origin?: {
+                decision: boolean;
+                /**
+                 * Format: int64
+                 * @description When the access ends, of a permit, unix seconds
+                 */
+                expires_at?: number;
+                reason: string | null;
+            } | {
+                error: {
+                    message: string;
+                    status: number;
+                };
+            };
             /** @description The code of the reason */
             reason: string;
             /**
@@ -1514,6 +1529,8 @@ export interface components {
         };
         /** @description Other members are ignored */
         EvaluationContext: {
+            /** @description `true`, for callers that may explain: the origin is asked as well */
+            origin?: unknown;
             /**
              * @description The moment of the decision, for callers that may explain: unix seconds or RFC 3339
              * @example 1795493000

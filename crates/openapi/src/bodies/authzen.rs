@@ -4,7 +4,8 @@ use admit::limits::{AUTHZEN_EVALUATIONS_MAX, AUTHZEN_PAGE_MAX_ITEMS};
 use serde_json::{Value, json};
 
 use crate::schema::{
-    about, array, boolean, bounded, count, integer, named, object, one_of, only, open, or_null, text, time,
+    about, array, boolean, bounded, count, either, integer, named, object, one_of, only, open, or_null, text,
+    time,
 };
 
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -47,7 +48,19 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "Resource",
             about(open(&[("type", text()), ("id", text()), properties()]), "`item`, and its number as text"),
         ),
-        ("EvaluationContext", about(open(&[time_asked()]), "Other members are ignored")),
+        (
+            "EvaluationContext",
+            about(
+                open(&[
+                    time_asked(),
+                    (
+                        "origin?",
+                        json!({ "description": "`true`, for callers that may explain: the origin is asked as well" }),
+                    ),
+                ]),
+                "Other members are ignored",
+            ),
+        ),
         (
             "SearchContext",
             about(
@@ -147,7 +160,18 @@ fn context() -> Value {
         ("seq?", about(count(), "How many of the origin's changes the decision reflects")),
         ("as_of?", time("When that was true; for callers that may explain")),
         ("considered?", array(named("ConsideredGrant"))),
+        ("origin?", about(origin(), "What the origin says now, for callers that may explain and ask for it")),
     ])
+}
+
+fn origin() -> Value {
+    let error = object(&[("status", json!({ "type": "integer", "minimum": 400 })), ("message", text())]);
+    let said = object(&[
+        ("decision", boolean()),
+        ("reason", or_null(text())),
+        ("expires_at?", time("When the access ends, of a permit")),
+    ]);
+    either(&[said, object(&[("error", error)])])
 }
 
 fn search_context() -> Value {
