@@ -111,6 +111,8 @@ fn every_operation_of_the_document_is_answered_with_success() {
     playback::run(&signing, &catalogue::publish(&signing, 1));
     contract::exercise_others(&service, &signing);
     holdings::run(&InProcess::new(&holdings::variables()).unwrap());
+    let staff = InProcess::new(&support::variables()).unwrap();
+    support::run(&staff, &support::publish(&staff));
     contract::assert_all_seen(contract::Writes::AreSeen);
 }
 

@@ -32,6 +32,22 @@ function load(): Promise<void> {
   });
 }
 
+type Paths = Record<string, Record<string, { servers?: unknown; "x-served-by"?: string[] }>>;
+
+/** The operations that an edge serves; a description has those of an origin as well. */
+function pathsOfEdge(description: object): Paths {
+  const { paths = {} } = description as { paths?: Paths };
+  const kept: Paths = {};
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      if (operation["x-served-by"]?.includes("edge") === false) continue;
+      const { servers: _elsewhere, ...rest } = operation;
+      (kept[path] ??= {})[method] = rest;
+    }
+  }
+  return kept;
+}
+
 export function ReferencePage(_: { params: URLSearchParams }) {
   const session = useSession();
   const place = useRef<HTMLDivElement>(null);
@@ -48,7 +64,7 @@ export function ReferencePage(_: { params: URLSearchParams }) {
       if (isGone || !place.current || !window.SwaggerUIBundle) return;
       window.SwaggerUIBundle({
         // This edge, whatever address the description names.
-        spec: { ...description.body, servers: [{ url: location.origin }] },
+        spec: { ...description.body, paths: pathsOfEdge(description.body), servers: [{ url: location.origin }] },
         domNode: place.current,
         // Without this the page would ask a host of Swagger's.
         validatorUrl: null,
@@ -59,7 +75,8 @@ export function ReferencePage(_: { params: URLSearchParams }) {
         tryItOutEnabled: true,
         requestInterceptor: (request: SwaggerRequest) => {
           const has = Object.keys(request.headers).some((name) => name.toLowerCase() === "authorization");
-          if (!has && held.current !== "") request.headers["authorization"] = `Bearer ${held.current}`;
+          const isHere = new URL(request.url, location.href).origin === location.origin;
+          if (!has && isHere && held.current !== "") request.headers["authorization"] = `Bearer ${held.current}`;
           return request;
         },
       });

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Exchange, FROM_ORIGIN, send } from "../api";
 import { decide, type Decision, decisionIn } from "../decision";
-import { Code, Loading, Notice, Panel, Problem } from "../parts/basic";
+import { Loading, Notice, Panel, Problem } from "../parts/basic";
 import { ItemPicker, readItem } from "../parts/item_picker";
 import { useLive } from "../parts/use_exchange";
 import { ConsideredTable } from "../parts/why";
@@ -80,17 +80,30 @@ function Answer(props: {
   );
 }
 
+interface Said {
+  decision?: boolean;
+  reason?: string | null;
+  error?: { status: number; message: string };
+}
+
+/** What an answer has of the origin's word. */
+function originIn(origin: unknown): Said | undefined {
+  return typeof origin === "object" && origin !== null ? (origin as Said) : undefined;
+}
+
 /** The origin's answer beside that of the snapshot. */
 function Beside(props: { decision: Decision; item: number; customerToken: string | undefined }) {
   const { decision, item, customerToken } = props;
-  const { origin } = decision.context;
+  const said = originIn(decision.context.origin);
+  // An origin that does not answer staff may answer the customer.
+  const isAskedAsCustomer = customerToken !== undefined && said?.decision === undefined;
   const insisting = useLive(
-    origin !== undefined || customerToken === undefined
+    !isAskedAsCustomer
       ? undefined
       : (signal) => send("GET", `/items/${item}/access`, { token: customerToken, minSeq: FROM_ORIGIN, signal }),
-    [origin, item, customerToken],
+    [isAskedAsCustomer, item, customerToken],
   );
-  if (origin === undefined && customerToken === undefined) {
+  if (said === undefined && customerToken === undefined) {
     return (
       <Notice>
         The edge said nothing of the origin: it has none behind it, or asks it only in the customer's own name. Find the customer by their token to ask so.
@@ -105,7 +118,13 @@ function Beside(props: { decision: Decision; item: number; customerToken: string
       </div>
       <div>
         <h3>The origin, now</h3>
-        {origin !== undefined ? <Code value={origin} label="The origin's answer" /> : <Insisting exchange={insisting.value} />}
+        {said?.decision !== undefined && (
+          <p><span class={said.decision ? "tag good" : "tag bad"}>{said.decision ? "granted" : "denied"}</span> {reasonInWords(said.reason ?? "")}</p>
+        )}
+        {said?.error !== undefined && (
+          <Notice kind="bad">The origin did not answer this token: {said.error.message} ({said.error.status}).</Notice>
+        )}
+        {isAskedAsCustomer && <Insisting exchange={insisting.value} />}
       </div>
     </div>
   );

@@ -129,6 +129,17 @@ pub(in crate::app) struct Shown {
 }
 
 impl Shown {
+    /// Whether the upstream may be asked for this caller about a question with this ruling: of customers and items that the
+    /// issuer does not speak for, its word is not for the caller either.
+    pub const fn may_ask_upstream(&self, ruling: Ruling) -> bool {
+        !self.is_bound
+            || match ruling {
+                Ruling::Denied(reason) => !matches!(reason, Reason::OtherMerchant | Reason::UnknownCustomer),
+                Ruling::Granted(_) | Ruling::GrantedUpstream(_) => true,
+                Ruling::UnknownItem | Ruling::Unreadable => false,
+            }
+    }
+
     /// The answer to one of several questions.
     pub fn verdict(&self, rulings: &Rulings, position: usize) -> Verdict {
         let Some(ruling) = rulings.each.get(position) else { return Verdict::of(ApiError::Internal) };

@@ -56,7 +56,7 @@ impl LocalQuestions<'_> {
         };
         let Sorted { verdicts, groups } = Sorted::of(&caller, evaluations);
         let mut deliberation =
-            Deliberation { semantic, verdicts, shown: caller.shown(), own: None, beside: Vec::new() };
+            Deliberation { semantic, verdicts, shown: caller.shown(), own: Vec::new(), beside: Vec::new() };
         for Group { id, terms, item_ids, places } in groups {
             let at = terms.at.unwrap_or(self.now);
             let look_ups = &mut LookUps::new(version, objects);

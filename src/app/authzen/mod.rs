@@ -11,11 +11,14 @@ mod local;
 
 use std::rc::Rc;
 
+use futures_util::FutureExt as _;
+
 use super::{
     Permission, RequestBody, ServiceReason,
     answer::{Attempt, Attempted, Next, Stop},
     batch::{Checks, Confirmed, Rulings},
     body,
+    library::all,
     missing::{Missing, Patience},
     plan::{AuthzenPlan, Plan, SupportPlan},
     read::{Read, Terms},
@@ -103,7 +106,7 @@ pub(super) struct Deliberation {
     verdicts: Vec<Verdict>,
     shown: Shown,
     /// The questions of a viewer about the present, which the upstream may know better, and their places.
-    own: Option<(Checks, Vec<usize>)>,
+    own: Vec<(Checks, Vec<usize>)>,
     /// The questions about which the upstream's word is wanted beside the answer.
     beside: Vec<Beside>,
 }
@@ -130,8 +133,7 @@ impl<P: Platform> Attempt<'_, P> {
         let (semantic, evaluations) = questions(asked).ok_or(ApiError::Internal)?;
         let deliberation = self.deliberate(&caller, semantic, evaluations)?;
         let is_open = |(checks, _): &(Checks, Vec<usize>)| checks.is_for_upstream(0);
-        let is_for_upstream =
-            deliberation.own.as_ref().is_some_and(is_open) || !deliberation.beside.is_empty();
+        let is_for_upstream = deliberation.own.iter().any(is_open) || !deliberation.beside.is_empty();
         Ok(if self.config.upstream.is_some() && is_for_upstream {
             Next::ConfirmVerdicts(Box::new(deliberation))
         } else {
@@ -147,21 +149,19 @@ impl<P: Platform> Attempt<'_, P> {
     ) -> Attempted<Deliberation, P> {
         let Sorted { verdicts, groups } = Sorted::of(caller, evaluations);
         let mut deliberation =
-            Deliberation { semantic, verdicts, shown: caller.shown(), own: None, beside: Vec::new() };
+            Deliberation { semantic, verdicts, shown: caller.shown(), own: Vec::new(), beside: Vec::new() };
         for (rulings, group) in self.rule_each(caller, groups)? {
             let Group { id, terms, item_ids, places } = group;
             deliberation.take(&rulings, &places);
-            if terms.asks_upstream && deliberation.beside.len() < AUTHZEN_BESIDE_MAX {
-                deliberation.beside.push(Beside {
-                    caller: Rc::clone(caller.token),
-                    customer: caller.principal(id),
-                    item_ids: item_ids.clone(),
-                    places: places.clone(),
-                });
+            if terms.asks_upstream {
+                let seen = places.iter().zip(&item_ids).zip(&rulings.each);
+                let seen = seen.filter(|(_, ruling)| deliberation.shown.may_ask_upstream(**ruling));
+                let (places, item_ids) = seen.map(|((place, item_id), _)| (*place, *item_id)).unzip();
+                let (caller, customer) = (Rc::clone(caller.token), caller.principal(id));
+                deliberation.beside.push(Beside { caller, customer, item_ids, places });
             }
             if !terms.is_service && terms.at.is_none() {
-                deliberation.own =
-                    Some((Checks { token: Rc::clone(caller.token), item_ids, rulings }, places));
+                deliberation.own.push((Checks { token: Rc::clone(caller.token), item_ids, rulings }, places));
             }
         }
         Ok(deliberation)
@@ -223,13 +223,18 @@ impl Deliberation {
     /// word beside the answer.
     pub async fn confirmed<P: Platform>(mut self, exchange: &Exchange<'_, P>, patience: &Patience) -> Reply {
         let mut detail = String::new();
-        if let Some((mut checks, places)) = self.own.take() {
+        for (mut checks, places) in std::mem::take(&mut self.own) {
             let Confirmed { unconfirmed, .. } = checks.confirm(exchange, patience).await;
             self.take(&checks.rulings, &places);
             unconfirmed.write_to(&mut detail, "not confirmed: ");
         }
-        for Beside { caller, customer, item_ids, places } in std::mem::take(&mut self.beside) {
-            let said = exchange.says_of_each(&caller, &customer, &item_ids).await;
+        let mut beside = std::mem::take(&mut self.beside);
+        beside.retain(|beside| !beside.item_ids.is_empty());
+        let asked = beside.iter().take(AUTHZEN_BESIDE_MAX).map(|beside| {
+            exchange.says_of_each(&beside.caller, &beside.customer, &beside.item_ids).boxed_local()
+        });
+        let said = all(asked.collect()).await;
+        for (Beside { places, .. }, said) in beside.into_iter().zip(said) {
             for (place, said) in places.into_iter().zip(said) {
                 if let Some(Verdict::Decided { explained, .. }) = self.verdicts.get_mut(place) {
                     explained.push_str(",\"origin\":");

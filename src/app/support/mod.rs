@@ -34,7 +34,7 @@ use crate::{
     limits::INSPECT_MAX_BYTES,
     ports::Platform,
     snapshot::key::EntryKey,
-    token::{BearerToken, Capability, IssuerConfig, Scope, VerifiedToken, peek},
+    token::{BearerToken, Capability, IssuerConfig, Rule, Scope, VerifiedToken, peek},
 };
 
 /// What 403 adds for a viewer who asks about another customer.
@@ -115,6 +115,8 @@ impl<P: Platform> Attempt<'_, P> {
             }
             Err(refusal) => {
                 let Reply { status, reason, detail, .. } = &refusal.reply;
+                // What an operator wrote about a revocation is for the log.
+                let detail = if refusal.rule == Rule::Denylist { "revoked" } else { detail.as_str() };
                 let reached = Reached::Ended(refusal.rule, *status, reason, detail);
                 support::token(&Inspection { header, claims, reached })
             }

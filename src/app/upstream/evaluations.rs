@@ -140,13 +140,19 @@ fn verdict(
         (Some(true), _) => end_of(context, item_id, merchants, now).map(Verdict::Permitted),
         (Some(false), Some(reason)) if is_no_item(reason) => Ok(Verdict::NoItem),
         // The question was not understood, which is no denial.
-        (Some(false), Some(reason)) if reason.starts_with("unknown_") => {
+        (Some(false), Some(reason)) if is_not_understood(reason) => {
             Err(Unreadable::new("context.reason", format!("is {reason:?}")))
         }
         (Some(false), Some(_)) => Ok(Verdict::Denied),
         (Some(false), None) => Err(Unreadable::new("context.reason", "must be a text")),
         (None, _) => Err(Unreadable::new("decision", "must be true or false")),
     })
+}
+
+/// Whether a reason says that the question means nothing to the upstream. That it knows no such customer is a denial, as it
+/// is for a check.
+fn is_not_understood(reason: &str) -> bool {
+    [Unknown::SubjectType, Unknown::Action, Unknown::ResourceType].map(Unknown::code).contains(&reason)
 }
 
 /// Whether a reason says that there is no such item to play, as the 404 of a check does.

@@ -116,6 +116,10 @@ impl<P: Platform> Exchange<'_, P> {
         let asked_at_ms = self.platform.now_ms();
         let Admitted { count, refusal, generation } = self.admit_each(question, asked_at_ms);
         let item_ids = question.item_ids.get(..count).unwrap_or_default();
+        if count > 0 {
+            let deadline_ms = self.deadline_ms(asked_at_ms);
+            self.upstream.write().memory.begin(question.asker, item_ids, asked_at_ms, deadline_ms);
+        }
         let mut heard = HeardOfEach { each: Vec::with_capacity(question.item_ids.len()), seq: None };
         if count > 0 {
             let answer = self.ask_for_each(&question.token.principal, item_ids).await;
@@ -127,7 +131,8 @@ impl<P: Platform> Exchange<'_, P> {
                 .map_err(Problem::from)
                 .and_then(|answer| Ok(evaluations::verdicts(answer, item_ids, merchants, now)?));
             let lesson = Lesson::of(&answer, verdicts.is_ok(), now);
-            self.learn(question, lesson, item_ids, (asked_at_ms, now_ms));
+            self.learn(question, lesson, (asked_at_ms, now_ms));
+            self.upstream.write().memory.end(question.asker, item_ids);
             let verdicts: Vec<Result<Verdict, Problem>> = match verdicts {
                 Ok(each) => each.into_iter().map(|verdict| Ok(verdict?)).collect(),
                 Err(problem) => {
@@ -187,25 +192,34 @@ impl<P: Platform> Exchange<'_, P> {
         let merchants = caller.principal.merchants.as_deref();
         let said = answer.as_ref().map_err(|error| (502, error.to_string())).and_then(|answer| {
             let said = evaluations::said(answer, admitted_ids, merchants, now);
-            said.map_err(|problem| (answer.status.max(400), Problem::from(problem).text))
+            let status = if answer.status < 400 { 502 } else { answer.status };
+            said.map_err(|problem| (status, Problem::from(problem).text))
         });
         let lesson = match Lesson::of(&answer, said.is_ok(), now) {
             Lesson::Odd(sign) => Lesson::OddToCaller(sign),
+            Lesson::NoAnswer => Lesson::OddToCaller(Sign::Failed),
+            // A gateway may keep the route from staff, and let viewers have it.
+            Lesson::Absent => Lesson::OddToCaller(Sign::Nothing),
             lesson => lesson,
         };
-        self.learn(&question, lesson, admitted_ids, (asked_at_ms, now_ms));
+        self.learn(&question, lesson, (asked_at_ms, now_ms));
         let mut said = match said {
             Ok(said) => said,
-            Err(_) if lesson == Lesson::Absent => failed(404, evaluations::ABSENT),
+            Err((404 | 405 | 501, _)) => failed(404, evaluations::ABSENT),
             Err((status, text)) => failed(status, &text),
         };
         said.resize_with(item_ids.len(), || evaluations::error(503, &admitted.refusal));
         said
     }
 
-    /// Asks budgets and circuit, once for each [`CONFIRM_ITEMS`] items, and marks the admitted items as being asked.
+    /// When a question that is sent now counts as lost, milliseconds.
+    fn deadline_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_add(self.config.confirm_timeout_ms + UPSTREAM_LOST_MS)
+    }
+
+    /// Asks budgets and circuit, once for each [`CONFIRM_ITEMS`] items.
     fn admit_each(&self, question: &ManyQuestion<'_>, now_ms: u64) -> Admitted {
-        let deadline_ms = now_ms.saturating_add(self.config.confirm_timeout_ms + UPSTREAM_LOST_MS);
+        let deadline_ms = self.deadline_ms(now_ms);
         let state = &mut *self.upstream.write();
         let mut admitted = Admitted { generation: state.memory.generation(), ..Admitted::default() };
         for some in question.item_ids.chunks(CONFIRM_ITEMS) {
@@ -216,20 +230,11 @@ impl<P: Platform> Exchange<'_, P> {
             }
             admitted.count += some.len();
         }
-        if let Some(item_ids) = question.item_ids.get(..admitted.count).filter(|_| admitted.count > 0) {
-            state.memory.begin(question.asker, item_ids, now_ms, deadline_ms);
-        }
         admitted
     }
 
     /// Learns of the upstream from an answer to a question that was sent and answered at these moments, milliseconds.
-    fn learn(
-        &self,
-        question: &ManyQuestion<'_>,
-        lesson: Lesson,
-        item_ids: &[i64],
-        (sent_at_ms, now_ms): (u64, u64),
-    ) {
+    fn learn(&self, question: &ManyQuestion<'_>, lesson: Lesson, (sent_at_ms, now_ms): (u64, u64)) {
         let applicant = question.applicant();
         let state = &mut *self.upstream.write();
         let sign = match lesson {
@@ -247,7 +252,6 @@ impl<P: Platform> Exchange<'_, P> {
             Lesson::Wait(_) | Lesson::OddToCaller(_) => {}
             Lesson::Odd(_) | Lesson::NoAnswer => state.evaluations.failed(applicant.party.who, now_ms),
         }
-        state.memory.end(question.asker, item_ids);
     }
 
     fn remember_each(

@@ -1,6 +1,8 @@
 //! Questions in the form of AuthZEN: denials of viewers are confirmed, those of services are not, and what cannot be
 //! told is no denial.
 
+use std::cell::RefCell;
+
 use admit::{api::reply::Request, ports::Platform as _};
 use admit_testing::memory::{MemoryBody, MemoryPlatform, OriginFault, block_on};
 use serde_json::{Value, json};
@@ -185,6 +187,76 @@ fn the_origins_word_stands_beside_the_answer_for_those_who_may_explain() {
     assert_eq!(edge.platform().upstream().seen().len(), 1);
 }
 
+/// Of customers and items that the staff's issuer does not speak for.
+#[test]
+fn the_origins_word_is_not_told_beyond_the_issuers_merchants() {
+    let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+    let entries = json!([
+        {"issuer": "https://v.example", "namespace": "v", "audience": "none_required", "keys": {"secret": "SECRET", "alg": "HS256"}},
+        {"issuer": "https://s.example", "namespace": "s", "audience": "none_required", "may": ["check", "explain"],
+         "merchants": [8], "keys": {"secret": "SECRET", "alg": "HS256"}},
+    ]);
+    let edge = Edge::with_issuers(platform, &entries.to_string(), &[("ORIGIN_URL", ORIGIN_URL)]);
+    Business::new(1, None).publish(edge.platform());
+    edge.platform().upstream().serve(|_| answer(500, &json!({})));
+    let support = token(&json!({"iss": "https://s.example", "sub": "staff"}));
+    let (status, found) = ask(&edge, "/access/v1/evaluations", &support, &beside(&[1, 2, 777]));
+    assert_eq!(status, 200);
+    for one in found["evaluations"].as_array().unwrap() {
+        assert_eq!((&one["decision"], one["context"].get("origin")), (&json!(false), None), "{one}");
+    }
+    assert_eq!(edge.platform().upstream().seen().len(), 0);
+}
+
+/// A viewer who may explain: some questions want the origin's word as well, all are confirmed.
+#[test]
+fn denials_are_confirmed_whether_or_not_the_origins_word_is_wanted() {
+    let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+    let entries = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
+        "may": ["view", "explain"], "keys": {"secret": "SECRET", "alg": "HS256"}}]);
+    let edge = Edge::with_issuers(platform, &entries.to_string(), &[("ORIGIN_URL", ORIGIN_URL)]);
+    Business::new(1, None).publish(edge.platform());
+    let mut truth = Truth { has_evaluations: true, ..Truth::default() };
+    truth.granted = [(CUSTOMER.to_owned(), 1), (CUSTOMER.to_owned(), 2)].into();
+    let truth = RefCell::new(truth);
+    edge.platform().upstream().serve(move |seen| truth.borrow_mut().answer(seen));
+    let mut body = several(&[1, 2]);
+    body["evaluations"][0]["context"] = json!({"origin": true});
+    let (status, found) = ask(&edge, "/access/v1/evaluations", &customer(CUSTOMER), &body);
+    let each = found["evaluations"].as_array().unwrap();
+    assert_eq!(
+        (status, each.iter().map(|one| &one["decision"]).collect::<Vec<_>>()),
+        (200, vec![&json!(true); 2]),
+        "{found}"
+    );
+    assert_eq!(
+        (each[0]["context"]["origin"]["decision"].as_bool(), each[1]["context"].get("origin")),
+        (Some(true), None)
+    );
+}
+
+/// The origin knows them, or it does not: that is a denial, and takes the route from nobody.
+#[test]
+fn customers_whom_the_origin_does_not_know_are_denied_by_one_question() {
+    let pair = Pair::new(&[]);
+    pair.origin().serve(|seen| {
+        let entries: Vec<_> = item_ids(seen)
+            .into_iter()
+            .map(|id| json!({"decision": false, "context": {"reason": "unknown_customer", "item": {"id": id}}}))
+            .collect();
+        answer(200, &json!({ "evaluations": entries }))
+    });
+    for n in 0..6 {
+        let stranger = customer(&format!("stranger-{n}"));
+        let mut body = several(&[1, 2, 3]);
+        body["subject"]["id"] = json!(format!("v:stranger-{n}"));
+        let (status, found) = ask(&pair.edge, "/access/v1/evaluations", &stranger, &body);
+        assert_eq!((status, &found["evaluations"][2]["decision"]), (200, &json!(false)), "{found}");
+    }
+    let seen = pair.origin().seen();
+    assert_eq!(seen.iter().map(|seen| seen.method.as_str()).collect::<Vec<_>>(), ["POST"; 6]);
+}
+
 #[test]
 fn an_origin_that_says_nothing_is_an_error_beside_the_answer() {
     let evaluation = |edge: &Edge, token: &str| {
@@ -197,8 +269,8 @@ fn an_origin_that_says_nothing_is_an_error_beside_the_answer() {
     for (theirs, status) in [
         (answer(404, &json!({"message": "Route not found"})), 404),
         (answer(403, &json!({"message": "Not yours"})), 403),
-        (answer(200, &json!({"evaluations": []})), 400),
-        (answer(200, &json!({"evaluations": [{"decision": true, "context": {}}]})), 400),
+        (answer(200, &json!({"evaluations": []})), 502),
+        (answer(200, &json!({"evaluations": [{"decision": true, "context": {}}]})), 502),
         (answer(500, &json!({})), 500),
     ] {
         let (edge, support, _) = with_support();

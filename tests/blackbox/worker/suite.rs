@@ -51,6 +51,8 @@ fn every_operation_of_the_document_is_answered_with_success() {
     playback::run(&signing, &catalogue::publish(&signing, 1));
     contract::exercise_others(&worker, &signing);
     holdings::run(&Workerd::start(&holdings::variables()));
+    let staff = Workerd::start(&support::variables());
+    support::run(&staff, &support::publish(&staff));
     contract::assert_all_seen(contract::Writes::AreElsewhere);
 }
 
