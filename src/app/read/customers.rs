@@ -134,6 +134,8 @@ pub(super) fn customer(
     let mut holdings = Vec::with_capacity(HOLDINGS_PAGE);
     for ((access, purchase), item) in page.iter().zip(&items) {
         let item = item.as_ref().map(|item| ItemRecord::new(item.bytes())).transpose()?;
+        // Of another merchant's item, the access alone is shown.
+        let item = item.filter(|item| may_see(look_ups, token, item.merchant_id));
         holdings.push(support::access(&HeldAccess::new(*access, *purchase, item.as_ref(), at), source));
     }
     let skipped = offset.saturating_sub(accesses.len());
