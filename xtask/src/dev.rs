@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     forget(&dir, args.keep)?;
     let origin = origin_of(args, &paths, &keys, port, &dir)?;
     let edge_url = format!("http://127.0.0.1:{port}");
-    let media = Media::on(server::free_port(port.saturating_add(MEDIA_PORT_OFFSET))?);
+    let media = Media::on(media_port(port, origin.as_ref().map(|origin| &*origin.url))?);
     let personas = personas::mint(&paths, &keys, &edge_url)?;
     let option = args.selection.option(&paths, port);
     console::write_samples(&paths, &keys, &personas, &option, &dir)?;
@@ -175,6 +175,13 @@ fn choose_port(asked: Option<u16>) -> Result<u16> {
         _ => {}
     }
     Ok(free)
+}
+
+/// A free port for the media origin. The origin does not listen yet, so that its port still looks free.
+fn media_port(port: u16, origin_url: Option<&str>) -> Result<u16> {
+    let free = server::free_port(port.saturating_add(MEDIA_PORT_OFFSET))?;
+    let of_origin = origin_url.and_then(|url| url.rsplit(':').next()?.parse().ok());
+    if of_origin == Some(free) { server::free_port(free.saturating_add(1)) } else { Ok(free) }
 }
 
 /// The origin behind the Worker, if it has one.
@@ -283,4 +290,18 @@ fn wait_for_content(parts: &mut Parts<'_>, edge_url: &str, must: bool) -> Result
         );
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_origin_does_not_take_the_origins_port() {
+        let port = server::free_port(0).unwrap();
+        let usual = media_port(port, None).unwrap();
+        let beside = media_port(port, Some(&format!("http://127.0.0.1:{usual}"))).unwrap();
+        assert_ne!(usual, beside);
+        assert_eq!(media_port(port, Some("https://origin.example")).unwrap(), usual);
+    }
 }

@@ -75,7 +75,7 @@ fn a_snapshot_is_asked_for_each_customer_and_item() {
     assert_eq!(line["is_allowed"], true);
     let explained = subject.ask(&["--customer", "vendor:c3", "33", "--explain"]).ok().stdout;
     assert!(explained.contains("\n    - item_access 3, "), "{explained}");
-    assert!(explained.ends_with(": expired\n"), "{explained}");
+    assert!(explained.ends_with(": expired (shard)\n"), "{explained}");
 }
 
 #[test]
