@@ -25,7 +25,7 @@ export function moment(secs: number | null | undefined): string {
 export function relative(secs: number, now: number): string {
   const away = secs - now;
   const [unit, length] = UNITS.find(([, length]) => Math.abs(away) >= length) ?? ["second", 1];
-  return RELATIVE.format(Math.trunc(away / length), unit);
+  return RELATIVE.format(Math.round(away / length), unit);
 }
 
 /** A moment and how far it is from now. */

@@ -15,7 +15,7 @@ test("denied, why, buy, granted, revoke, denied", async ({ page }) => {
 
   await page.getByRole("button", { name: "Buy" }).click();
   await expect(page.getByRole("heading", { name: "Granted 200" })).toBeVisible();
-  await expect(page.getByText("The very next check is granted")).toBeVisible();
+  await expect(page.getByText("The viewer can play at once.")).toBeVisible();
 
   await page.getByRole("button", { name: "Revoke" }).click();
   await expect(page.getByText("Revoked, and published.")).toBeVisible({ timeout: PUBLISHED_MS });

@@ -137,7 +137,7 @@ function ObjectsPanel({ report }: { report: Report }) {
       ) : (
         <Level
           title="Delta: changes since the shards were written" value={delta.bytes} most={delta.budget_bytes}
-          said={`${bytesInWords(delta.bytes)} of ${bytesInWords(delta.budget_bytes)}, ${delta.customers} customers and ${delta.items} items. When it is full, the publisher writes it into the shards.`}
+          said={`${bytesInWords(delta.bytes)} of ${bytesInWords(delta.budget_bytes)}, ${counted(delta.customers, "customer")} and ${counted(delta.items, "item")}. When it is full, the publisher writes it into the shards.`}
         />
       )}
       <div class="sides">
@@ -148,15 +148,19 @@ function ObjectsPanel({ report }: { report: Report }) {
   );
 }
 
+function counted(number: number, name: string): string {
+  return `${number} ${name}${number === 1 ? "" : "s"}`;
+}
+
 function SizesView({ title, sizes }: { title: string; sizes: Sizes }) {
   const bars = sizes.histogram.map(({ up_to_bytes, shards }) => ({ label: `≤ ${bytesInWords(up_to_bytes)}`, value: shards }));
-  const counted = sizes.shards === 1 ? "1 shard" : `${sizes.shards ?? "Many"} shards`;
+  const shards = sizes.shards === 1 ? "1 shard" : `${sizes.shards ?? "Many"} shards`;
   const measured = sizes.shards === sizes.measured ? "all measured" : `${sizes.measured} of them measured`;
   return (
     <div>
       <Histogram title={`${title}: shards by size`} bars={bars} />
       <p class="help">
-        {counted}, {measured}: {bytesInWords(sizes.smallest_bytes)} to {bytesInWords(sizes.largest_bytes)}, half of them up to{" "}
+        {shards}, {measured}: {bytesInWords(sizes.smallest_bytes)} to {bytesInWords(sizes.largest_bytes)}, half of them up to{" "}
         {bytesInWords(sizes.median_bytes)}.
       </p>
     </div>

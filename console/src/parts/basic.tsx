@@ -5,10 +5,10 @@ import { type Exchange, messageOf } from "../api";
 import { statusInWords } from "../words";
 
 /** A titled part of a page. */
-export function Panel(props: { title: string; children: ComponentChildren; aside?: ComponentChildren; class?: string }) {
+export function Panel(props: { title: string; id?: string; children: ComponentChildren; aside?: ComponentChildren; class?: string }) {
   const id = useId();
   return (
-    <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
+    <section id={props.id} class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>
         <h2 id={id}>{props.title}</h2>
         {props.aside}

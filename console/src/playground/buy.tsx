@@ -64,7 +64,7 @@ export function Buy(props: { asker: Asker; item: number; status: number | undefi
     const form = { item_id: String(item), consumer_id: String(number), access_fee_id: String(chosen.id) };
     const bought = await send("POST", "/items/access", { token: merchant.token, form, signal });
     if (bought.status !== 201) return fail(bought);
-    setNote("Bought. The very next check is granted, because the edge asks the origin before it denies.");
+    setNote("Bought. The viewer can play at once.");
     onChanged();
   });
   const revoke = () => act(async (signal) => {
@@ -72,7 +72,7 @@ export function Buy(props: { asker: Asker; item: number; status: number | undefi
     const path = `/items/${item}/access?consumer_id=${number}`;
     const revoked = await send("DELETE", path, { token: merchant.token, signal });
     if (revoked.status !== 204) return fail(revoked);
-    setNote("Revoked at the origin. The edge learns it with the next snapshot; waiting …");
+    setNote("Revoked at the origin. The edge grants until it learns that with the next snapshot; waiting …");
     for (let look = 0; look < LOOKS; look += 1) {
       const check = await send("GET", `/items/${item}/access`, { token: asker.token, signal });
       if (check.status !== 200) {

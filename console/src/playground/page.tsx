@@ -118,7 +118,7 @@ export function PlaygroundPage(props: { params: URLSearchParams }) {
             <Buy asker={asker} item={item} status={check.value?.status} onChanged={again} />
           </Verdict>
           {isRefused && <TokenPanel asker={asker} exchange={inspection.value} />}
-          <WhyPanel asker={asker} item={item} turn={turn} isRefused={isRefused} />
+          <WhyPanel asker={asker} item={item} turn={turn} isRefused={isRefused} isGranted={check.value?.status === 200} />
           {check.value && (
             <Panel title="Request and answer" aside={<CopyAs asker={asker} item={item} />}>
               <ExchangeView exchange={check.value} tokenName={asker.tokenName} />

@@ -13,8 +13,15 @@ import type { Asker } from "./page";
 /** Milliseconds without a move of the slider before the question is asked. */
 const PAUSE_MS = 150;
 
-export function WhyPanel(props: { asker: Asker; item: number; turn: number; isRefused: boolean }) {
-  const { asker, item, turn, isRefused } = props;
+export function WhyPanel(props: {
+  asker: Asker;
+  item: number;
+  turn: number;
+  isRefused: boolean;
+  /** Whether the check above was granted. */
+  isGranted: boolean;
+}) {
+  const { asker, item, turn, isRefused, isGranted } = props;
   const session = useSession();
   const support = tokenOf(session, "support");
   // Without a token of support staff the viewer's own is tried: its issuer may have the capability.
@@ -42,7 +49,7 @@ export function WhyPanel(props: { asker: Asker; item: number; turn: number; isRe
             : "The token names no customer, so there are no grants to look at."}
         </Notice>
       ) : (
-        <Answer answer={answer} time={time} onTime={setTime} />
+        <Answer answer={answer} time={time} isGranted={isGranted} onTime={setTime} />
       )}
     </Panel>
   );
@@ -51,9 +58,10 @@ export function WhyPanel(props: { asker: Asker; item: number; turn: number; isRe
 function Answer(props: {
   answer: ReturnType<typeof useLive<Awaited<ReturnType<typeof decide>>>>;
   time: number | undefined;
+  isGranted: boolean;
   onTime: (time: number | undefined) => void;
 }) {
-  const { answer, time, onTime } = props;
+  const { answer, time, isGranted, onTime } = props;
   const exchange = answer.value;
   if (!exchange) return <Loading what="the reasons" />;
   const decision = decisionIn(exchange);
@@ -68,6 +76,9 @@ function Answer(props: {
         <span class={decision.decision ? "tag good" : "tag bad"}>{decision.decision ? "granted" : "denied"} {when}</span>{" "}
         {reasonInWords(reason)}
       </p>
+      {isGranted && !decision.decision && time === undefined && (
+        <Notice>The edge got the grant above from the origin. The snapshot, of which this is the answer, will have it with its next version.</Notice>
+      )}
       {considered === undefined ? (
         <Notice>This token sees the answer only. The grants behind it are for tokens of an issuer with the capability “explain”.</Notice>
       ) : (

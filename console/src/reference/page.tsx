@@ -59,12 +59,13 @@ export function ReferencePage(_: { params: URLSearchParams }) {
     let isGone = false;
     const start = async () => {
       const description = await send("GET", "/console/openapi.json");
-      if (description.status !== 200 || typeof description.body !== "object") return setState("missing");
+      const { body } = description;
+      if (description.status !== 200 || typeof body !== "object" || body === null) return setState("missing");
       await load();
       if (isGone || !place.current || !window.SwaggerUIBundle) return;
       window.SwaggerUIBundle({
         // This edge, whatever address the description names.
-        spec: { ...description.body, paths: pathsOfEdge(description.body), servers: [{ url: location.origin }] },
+        spec: { ...body, paths: pathsOfEdge(body), servers: [{ url: location.origin }] },
         domNode: place.current,
         // Without this the page would ask a host of Swagger's.
         validatorUrl: null,

@@ -134,6 +134,11 @@ function Shown(props: {
   onTime: (time: number | undefined) => void;
 }) {
   const { token, who, item, time, customerToken, onItem, onTime } = props;
+  // The question stands below what may be a long list.
+  const onAsk = (asked: number) => {
+    onItem(asked);
+    document.getElementById("question")?.scrollIntoView();
+  };
   const answer = useLive((signal) => read(token, who, time, signal), [token, who, time]);
   const exchange = answer.value;
   const record = good<Record>(exchange);
@@ -158,7 +163,7 @@ function Shown(props: {
               ]}
             />
             <MomentPicker time={time} onTime={onTime} />
-            <Holdings holdings={record.holdings} at={record.at} onItem={onItem} />
+            <Holdings holdings={record.holdings} at={record.at} onItem={onAsk} />
             {record.page.next_token !== "" && <Notice>There are more holdings than are shown.</Notice>}
           </>
         )}

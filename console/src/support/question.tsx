@@ -33,7 +33,7 @@ export function Question(props: {
     [token, customer, item, time, withOrigin],
   );
   return (
-    <Panel title="May they play it, and why?">
+    <Panel title="May they play it, and why?" id="question">
       <ItemPicker label="Item" choices={choices} item={item} onItem={onItem} help="By title or number." />
       {customer === undefined && item !== undefined && (
         <Notice>The record does not say by which name the customer is known. Find the customer by namespace:subject to ask about items.</Notice>
