@@ -75,8 +75,9 @@ pub fn exercise_others(subject: &dyn Subject, signing: &dyn Subject) {
 
 /// Checks an answer to a request. Paths that the document does not have are not its business.
 pub fn check(method: &str, target: &str, answer: &Answer) {
-    // The runtime refuses some requests before the Worker sees them. No answer of the Worker's own is plain text.
-    if answer.status == 400 && answer.header("content-type") == Some("text/plain") {
+    // The runtime's own words: it refuses some requests before the Worker sees them, and answers when the Worker threw.
+    // All of the Worker's own are JSON.
+    if matches!((answer.status, answer.header("content-type")), (400, Some("text/plain")) | (500, None)) {
         return;
     }
     let path = target.split('?').next().unwrap_or_default();

@@ -96,9 +96,9 @@ fn a_page_is_given_again_if_all_of_it_is_granted() {
     let worker = started(&[]);
     let page = |items: &str| Wire::get(&format!("/access?items={items}")).bearer(&worker.token("subscriber"));
     let is_short = |wire: Wire| is_short(&worker, &wire);
-    // The first loads, the second makes the viewer known, the third is kept.
-    let asked: Vec<_> = (0..UNTIL_KNOWN).map(|_| is_short(page("5101,5102"))).collect();
-    assert_eq!(asked, [false, false, false, true]);
+    // The first loads, the third is kept, and its first repetition asks for the texts of headers.
+    assert_eq!([0; UNTIL_KNOWN].map(|_| is_short(page("5101,5102"))), [false; UNTIL_KNOWN]);
+    assert!(is_short(page("5101,5102")) && is_short(page("5101,5102")));
     let [first, again] = [page("5102,5101"), page("5101,5102")].map(|wire| worker.send(&wire));
     let body = |answer: &Answer| serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap();
     assert_eq!(body(&first)["items"][0], body(&again)["items"][1]);
