@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path};
 use anyhow::{Context, Result, bail};
 use flate2::{Compression, write::GzEncoder};
 
-/// The most that the Wasm may weigh gzipped, in bytes: 408 KiB.
+/// The most that the Wasm may weigh gzipped, in bytes: 412 KiB.
 ///
 /// A workers-rs hello world gzips to 40 KiB, jwt-compact and serde_json add some 50, what asks and tells the
 /// origin 16, the report and the comparison of versions some 34, the routes of support staff 11, reading keys, moments and bodies in the forms in which peers send them some 40, the service the rest;
@@ -14,7 +14,7 @@ use flate2::{Compression, write::GzEncoder};
 /// Isolates come and go all the time, and each compiles the whole module before its first answer. The
 /// platform's own limit, 3 MB, is far too wide to notice a dependency that slips in: the `url` crate alone
 /// once brought 77 KiB.
-pub const BUDGET_BYTES: usize = 417_792;
+pub const BUDGET_BYTES: usize = 421_888;
 
 /// Sizes of one file.
 #[derive(Clone, Copy, Debug)]
