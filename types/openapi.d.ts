@@ -1448,6 +1448,13 @@ export interface components {
              * @description When the access ends; absent from denials, unix seconds
              */
             expires_at?: number;
+            /** @description The item of the question; of an origin's answers only */
+            item?: {
+                /** Format: int64 */
+                id: number;
+                /** Format: int64 */
+                merchant_id?: number;
+            };
             /** @description What the origin says now, for callers that may explain and ask for it */
             origin?: {
                 decision: boolean;
@@ -4970,7 +4977,23 @@ export interface operations {
             };
             413: components["responses"]["E413BodyBodyTooLarge"];
             415: components["responses"]["Shared415x1"];
-            429: components["responses"]["E429TooManyRequests"];
+            /** @description The page again, after too many attempts */
+            429: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["ExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "Entitlement-Seq": components["headers"]["EntitlementSeq"];
+                    "Server-Timing": components["headers"]["ServerTiming"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    "X-Request-ID": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
         };

@@ -189,7 +189,11 @@ impl Made<'_> {
                 Shape::Nothing => None,
             };
             if let (Some((content_type, media)), Some(response)) = (content, response.as_object_mut()) {
-                response.insert("content".to_owned(), json!({ content_type: media }));
+                // An error may come in the API's form as well.
+                let mut content = responses.get(*status).and_then(|error| error.get("content")).cloned();
+                let content = content.get_or_insert_with(|| json!({}));
+                content[content_type] = media;
+                response.insert("content".to_owned(), content.take());
             }
             responses.insert((*status).to_owned(), response);
         }

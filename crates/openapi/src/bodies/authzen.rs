@@ -4,8 +4,8 @@ use admit::limits::{AUTHZEN_EVALUATIONS_MAX, AUTHZEN_PAGE_MAX_ITEMS};
 use serde_json::{Value, json};
 
 use crate::schema::{
-    about, array, boolean, bounded, count, either, integer, named, object, one_of, only, open, or_null, text,
-    time,
+    about, array, boolean, bounded, count, either, id, integer, named, object, one_of, only, open, or_null,
+    text, time,
 };
 
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -160,6 +160,13 @@ fn context() -> Value {
         ("seq?", about(count(), "How many of the origin's changes the decision reflects")),
         ("as_of?", time("When that was true; for callers that may explain")),
         ("considered?", array(named("ConsideredGrant"))),
+        (
+            "item?",
+            about(
+                object(&[("id", id()), ("merchant_id?", integer())]),
+                "The item of the question; of an origin's answers only",
+            ),
+        ),
         ("origin?", about(origin(), "What the origin says now, for callers that may explain and ask for it")),
     ])
 }

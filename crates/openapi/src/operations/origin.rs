@@ -42,6 +42,7 @@ pub fn group() -> Group {
     .answer("303", "To the app, with a code or an error", Shape::Nothing)
     .answer("400", "A page that says what is wrong", Shape::Bytes("text/html"))
     .answer("401", "The page again, after wrong credentials", Shape::Bytes("text/html"))
+    .answer("429", "The page again, after too many attempts", Shape::Bytes("text/html"))
     .example(Ask::new("credentials", Caller::Stranger, PAGE).by("POST").shows(303, Value::Null));
     let keys = Description::of(&table::JWKS, Methods::READ, "A JWK set (RFC 7517) of the keys that verify the origin's tokens.")
         .answers("The keys", named("JwkSet"))
