@@ -115,7 +115,9 @@ impl OriginState {
                     denial(402, "No access")
                 }
             }
-            ("GET", ["license"]) => Given::json(200, &json!([])),
+            ("GET", ["license"]) => {
+                Given::json(200, &json!({"plan_id": null, "client_id": null, "items": []}))
+            }
             (method, ["payments", rest @ ..]) => payments(method, rest, seen),
             ("GET", _) => denial(404, "Item not found"),
             ("DELETE", ["items", _, "access"] | ["v2", "items", _, "access-fees", _]) => {
