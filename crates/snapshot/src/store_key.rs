@@ -12,7 +12,10 @@
 use std::fmt;
 
 use super::object::{HEAD_KEY, ObjectName};
-use crate::limits::{GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES};
+use crate::limits::{
+    GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, HEAD_VALUE_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX_BYTES,
+    OBJECT_MAX_BYTES,
+};
 
 /// Key of the [lease](super::lease).
 pub const LEASE_KEY: &str = "lease";
@@ -59,7 +62,8 @@ impl StoreKey {
 #[must_use]
 pub fn value_max_bytes(key: &str) -> usize {
     match StoreKey::parse(key) {
-        Some(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+        Some(StoreKey::Head) => HEAD_VALUE_MAX_BYTES,
+        Some(StoreKey::Version(_)) => HEAD_MAX_BYTES,
         Some(StoreKey::Lease) => LEASE_MAX_BYTES,
         Some(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
         Some(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
@@ -102,7 +106,7 @@ mod tests {
     fn a_copy_is_just_long_enough_to_show_the_excess() {
         let object = format!("shard/{}", "0a".repeat(32));
         for (key, limit) in [
-            ("head", HEAD_MAX_BYTES),
+            ("head", HEAD_VALUE_MAX_BYTES),
             ("version/7", HEAD_MAX_BYTES),
             ("lease", LEASE_MAX_BYTES),
             ("garbage", GARBAGE_MAX_BYTES),

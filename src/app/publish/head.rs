@@ -118,6 +118,7 @@ fn refused(error: &HeadError) -> Reply {
         HeadError::Format(_) => Reply::error(ApiError::OTHER_FORMAT, text),
         // Only publishers see these messages, and they need to know the expected value.
         HeadError::OtherStore { .. } => Reply::detailed(ApiError::OTHER_STORE, &text),
+        HeadError::CarriedDelta => Reply::error(ApiError::NOT_A_HEAD, text),
         HeadError::BelowFloor { .. } => Reply::detailed(ApiError::SEQ_BELOW_FLOOR, &text),
     }
 }
