@@ -66,6 +66,14 @@ impl<'a> HeadValue<'a> {
         }
     }
 
+    /// The delta that is carried along, by the name that `head` has for it. It is that delta if [`Self::check`] has said
+    /// so.
+    #[must_use]
+    pub fn named(&self, head: &Head) -> Option<(ObjectName, &'a [u8])> {
+        let digest = head.delta?;
+        Some((ObjectName { kind: ObjectKind::Delta, digest }, self.delta?))
+    }
+
     /// Whether a delta of this length may be carried along. A longer one is an object of its own.
     #[must_use]
     pub const fn has_room_for(delta_bytes: usize) -> bool {
@@ -86,10 +94,11 @@ impl<'a> HeadValue<'a> {
     /// # Errors
     /// As [`Self::check`].
     pub fn check_by(&self, head: &Head, digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<(), HeadError> {
-        let Some(delta) = self.delta else { return Ok(()) };
-        let digest = head.delta.ok_or(HeadError::CarriedDelta)?;
-        let name = ObjectName { kind: ObjectKind::Delta, digest };
-        name.check_by(delta, digest_of).map_err(|_| HeadError::CarriedDelta)
+        match self.named(head) {
+            Some((name, delta)) => name.check_by(delta, digest_of).map_err(|_| HeadError::CarriedDelta),
+            None if self.delta.is_some() => Err(HeadError::CarriedDelta),
+            None => Ok(()),
+        }
     }
 }
 
