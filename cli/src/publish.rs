@@ -21,7 +21,7 @@ is 3. With --strict nothing is published then, and the exit code is 2. Nothing i
 edge lacks are uploaded, each is checked there, and the signed head comes last. Interrupted at any point, the edge
 serves what it served before, and the next run continues.
 
---changes applies lines of a change feed to the published version, with two writes for any number of lines. Without
+--changes applies lines of a change feed to the published version, with one write for any number of lines. Without
 --follow it can change only customers. --follow publishes --from and then each change, until it is stopped; it
 requests <from>?after=<seq>, or the URL of --changes if that is given.
 
@@ -107,6 +107,10 @@ pub struct Args {
     /// Trust no stored object: check every object of the new version, and upload broken ones again
     #[arg(long, conflicts_with = "changes")]
     repair: bool,
+    /// Store the delta as an object of its own and not beside the head: before Workers go back to a release that
+    /// reads a head alone
+    #[arg(long)]
+    delta_apart: bool,
 }
 
 impl From<Args> for Settings {
@@ -133,6 +137,7 @@ impl From<Args> for Settings {
             allow_unknown_namespaces: args.allow_unknown_namespaces,
             force: args.force,
             repair: args.repair,
+            delta_apart: args.delta_apart,
             outside: Outside::default(),
         }
     }

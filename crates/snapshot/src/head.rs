@@ -342,6 +342,9 @@ pub enum HeadError {
         /// The least `seq` that the configuration accepts.
         floor: u64,
     },
+    /// The value of the key `head` carries another delta than the head names.
+    #[error("the delta beside the head is not the one that it names")]
+    CarriedDelta,
 }
 
 fn found_store(aud: Option<&str>) -> String {

@@ -15,7 +15,7 @@ mod versions;
 use std::cell::{Ref, RefCell, RefMut};
 
 pub(super) use self::{
-    loader::{Load, Loader},
+    loader::{AtHand, Load, Loader},
     reader::{LoadError, Reader, all},
     snapshots::{HeadState, Snapshots},
 };

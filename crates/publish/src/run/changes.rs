@@ -1,4 +1,4 @@
-//! Publishes changes of the published version: a delta and a head, however many changes there are.
+//! Publishes changes of the published version: a head with its delta, however many changes there are.
 
 use std::{fs::File, io, process::ExitCode, sync::Arc};
 
@@ -332,7 +332,7 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
         next
     } else {
         let (named, objects) = objects(&content, head.directory, index.salt())?;
-        let writes = objects.len() + 1;
+        let writes = publisher.writes(&objects)?;
         let next = publisher.publish_delta(next_head(&head, &named, last, as_of), objects, &head)?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
         report.say(&format!("  writes     {writes}"));

@@ -89,6 +89,8 @@ pub struct Settings {
     pub force: bool,
     /// Check every object of the new version, and upload those that are broken.
     pub repair: bool,
+    /// Store heads and deltas apart, for Workers of earlier releases.
+    pub delta_apart: bool,
     /// The network, and time; replaced by tests.
     pub outside: Outside,
 }
@@ -126,6 +128,9 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
     }
     let open = |to| Store::open_in(to, &settings.token, &settings.outside).context("--to");
     let store = settings.to.as_deref().map(open).transpose()?;
+    if settings.delta_apart {
+        store.iter().for_each(Store::keep_deltas_apart);
+    }
     let publisher = match store {
         Some(store) => Some(
             Publisher::new(store, settings.key.as_deref(), settings.audience.as_deref())?

@@ -181,24 +181,44 @@ impl Publisher {
         self.publish(head, follows, true)
     }
 
-    /// Publishes a change of the published version: its delta and the head. That is two writes, unless the
-    /// directory has changed too.
+    /// Publishes a change of the published version: its delta and the head. That is one write, unless the delta
+    /// is too long to stand beside the head, or the directory has changed too.
     ///
     /// # Errors
     /// As [`Self::publish_base`].
     pub fn publish_delta(&self, head: Head, objects: Vec<Object>, follows: &Head) -> Result<Head> {
         let recent = objects.iter().map(|(name, object)| (*name, Arc::new(object.clone())));
         self.recent().extend(recent);
-        self.put_all(objects)?;
+        for object in objects {
+            if !self.store.carry(&object)? {
+                self.store.put_objects(&[object])?;
+            }
+        }
         self.publish(head, Some(follows), false)
     }
 
-    /// Stores objects that a head is about to name.
+    /// The number of writes by which [`Self::publish_delta`] publishes these objects.
+    ///
+    /// # Errors
+    /// The machine's clock is set before 1970.
+    pub fn writes(&self, objects: &[Object]) -> Result<usize> {
+        let mut writes = 1;
+        for (name, object) in objects {
+            writes += usize::from(!self.store.carries(*name, object.len())?);
+        }
+        Ok(writes)
+    }
+
+    /// Stores objects that a head is about to name. The head of a base carries its delta as well, so that edges read
+    /// one value; the object is there for the record of the version, which carries none.
     ///
     /// # Errors
     /// The store refuses.
     pub fn put_all(&self, objects: Vec<Object>) -> Result<()> {
-        objects.into_iter().try_for_each(|object| self.store.put_objects(&[object]))
+        objects.into_iter().try_for_each(|object| {
+            self.store.carry(&object)?;
+            self.store.put_objects(&[object])
+        })
     }
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {

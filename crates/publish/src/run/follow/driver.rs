@@ -231,7 +231,7 @@ impl<'a> Driver<'a> {
 
     fn encode(&mut self, directory: Digest) -> Result<Encoded> {
         let (named, objects) = objects(&self.content, directory, self.index.salt())?;
-        let encoded = Encoded { named, objects: objects.len() };
+        let encoded = Encoded { named, writes: self.publisher.writes(&objects)? };
         self.objects = objects;
         Ok(encoded)
     }

@@ -178,7 +178,7 @@ impl Follower {
     }
 
     fn encoded(&mut self, mut attempt: Attempt, encoded: &Encoded, now: Moment) -> Request {
-        attempt.writes = encoded.objects + 1;
+        attempt.writes = encoded.writes;
         let next = match &attempt.goal {
             Goal::Changes { changes, .. } => {
                 // The content may be ahead of a feed that has fallen back.
