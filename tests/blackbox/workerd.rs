@@ -79,6 +79,10 @@ export default (env) => new Ratelimit(env.config.simple);
 /// The Worker's own entry.
 const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
 
+/// The Worker's modules of JavaScript, as `cargo xtask build` puts them.
+const MODULES: [&str; 7] =
+    ["index.js", "generated.js", "console.mjs", "fresh.mjs", "head_keeper.mjs", "known.mjs", "rpc.mjs"];
+
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -125,7 +129,7 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
+        for file in MODULES.into_iter().chain(["index_bg.wasm"]) {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
@@ -314,6 +318,8 @@ fn console_assets() -> String {
 
 fn config(bindings: &str, assets: &str, has_entrypoint: bool) -> String {
     let (date, flags) = compatibility();
+    let modules =
+        MODULES.map(|name| format!("    (name = \"{name}\", esModule = embed \"{name}\"),\n")).concat();
     let Callers { services, sockets, workers } =
         if has_entrypoint { callers::config(&date, CF_HEADER) } else { Callers::default() };
     format!(
@@ -333,12 +339,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [
     (name = "entry.js", esModule = embed "entry.js"),
-    (name = "index.js", esModule = embed "index.js"),
-    (name = "generated.js", esModule = embed "generated.js"),
-    (name = "console.mjs", esModule = embed "console.mjs"),
-    (name = "known.mjs", esModule = embed "known.mjs"),
-    (name = "rpc.mjs", esModule = embed "rpc.mjs"),
-    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
+{modules}    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],
   compatibilityDate = {date},
   compatibilityFlags = {flags},

@@ -12,6 +12,7 @@ mod edge;
 mod evidence;
 mod external_ids;
 mod forward;
+mod fresh;
 mod freshness;
 mod head;
 mod keys;
