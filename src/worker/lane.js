@@ -9,15 +9,22 @@ export function is_there() {
   return env.FRESH_HEAD !== undefined && exports.Fresh !== undefined;
 }
 
-/** The newest head's value, at most one byte longer than `most`; undefined if there is none. */
-export async function newest(most) {
+/** The newest head's value; undefined if there is none. */
+export async function newest() {
   const response = await exports.Fresh.fetch(NEWEST);
   if (response.status !== 200) throw new Error(`status ${response.status}`);
   const value = new Uint8Array(await response.arrayBuffer());
-  return value.length === 0 ? undefined : value.subarray(0, most + 1);
+  return value.length === 0 ? undefined : value;
 }
 
 /** Makes a stored head the newest one. */
 export async function announce(value) {
   await env.FRESH_HEAD.getByName("head").announce(value);
+}
+
+const METHODS = { is_there, newest, announce };
+
+/** What the service calls: one function, which is one import of its Wasm. */
+export function lane(method, value) {
+  return METHODS[method](value);
 }

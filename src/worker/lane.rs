@@ -1,4 +1,4 @@
-//! The fresh lane: the named entrypoint and the Durable Object of `fresh.mjs`, through the functions of `lane.js`.
+//! The fresh lane: the named entrypoint and the Durable Object of `fresh.mjs`, through `lane.js`.
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use js_sys::{Promise, Uint8Array};
@@ -13,32 +13,39 @@ use crate::{
 
 #[wasm_bindgen(module = "/src/worker/lane.js")]
 extern "C" {
-    fn is_there() -> bool;
-
-    fn newest(most: usize) -> Promise;
-
-    fn announce(value: &Uint8Array) -> Promise;
+    #[wasm_bindgen(catch)]
+    fn lane(method: &str, value: Option<Uint8Array>) -> Result<JsValue, JsValue>;
 }
 
 /// The lane of this Worker.
 pub(super) struct Lane;
 
-/// Boxed, so that the code is there once.
-fn settled(asked: Promise) -> LocalBoxFuture<'static, Result<JsValue, LaneError>> {
-    JsFuture::from(asked).map(|settled| settled.map_err(|error| LaneError(shown(&error)))).boxed_local()
+/// What a method's promise becomes. Boxed, so that the code is there once.
+fn asked(
+    method: &'static str,
+    value: Option<Uint8Array>,
+) -> LocalBoxFuture<'static, Result<JsValue, LaneError>> {
+    async move {
+        let failed = |error: JsValue| LaneError(shown(&error));
+        let promise: Promise = lane(method, value).map_err(failed)?.unchecked_into();
+        JsFuture::from(promise).await.map_err(failed)
+    }
+    .boxed_local()
 }
 
 impl FreshLane for Lane {
     fn is_there(&self) -> bool {
-        is_there()
+        lane("is_there", None).is_ok_and(|is_there| is_there.is_truthy())
     }
 
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError> {
-        let value = settled(newest(HEAD_VALUE_MAX_BYTES)).await?;
-        Ok(value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
+        let value = asked("newest", None).await?;
+        // One byte more than a head may have is enough to refuse it.
+        let most = u32::try_from(HEAD_VALUE_MAX_BYTES + 1).unwrap_or(u32::MAX);
+        Ok(value.dyn_ref::<Uint8Array>().map(|value| value.subarray(0, most).to_vec()))
     }
 
     async fn announce(&self, value: &[u8]) -> Result<(), LaneError> {
-        settled(announce(&Uint8Array::from(value))).await.map(drop)
+        asked("announce", Some(Uint8Array::from(value))).await.map(drop)
     }
 }

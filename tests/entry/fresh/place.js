@@ -2,7 +2,7 @@
 // imported as they are shipped.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { Fresh as Own, FreshHead } from "./fresh.mjs";
-import { announce, is_there, newest } from "./lane.js";
+import { lane } from "./lane.js";
 
 export { FreshHead };
 
@@ -29,12 +29,12 @@ export class Fresh extends WorkerEntrypoint {
 
 export default {
   async fetch(request) {
-    if (!is_there()) return new Response("there is no lane", { status: 404 });
+    if (!lane("is_there")) return new Response("there is no lane", { status: 404 });
     if (request.method === "PUT") {
-      await announce(new Uint8Array(await request.arrayBuffer()));
+      await lane("announce", new Uint8Array(await request.arrayBuffer()));
       return new Response(null, { status: 204 });
     }
-    const value = await newest(4 << 20);
+    const value = await lane("newest");
     return value === undefined ? new Response(null, { status: 204 }) : new Response(value);
   },
 };
