@@ -21,7 +21,7 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Variables that make the configuration invalid, each with the variable that the log must name.
-pub const WRONG: [(&[(&str, &str)], &str); 22] = [
+pub const WRONG: [(&[(&str, &str)], &str); 23] = [
     (&[("ORIGIN_URL", "https://o.example"), ("ORIGIN_SECRET", "short")], "ORIGIN_SECRET"),
     // A secret that verifies heads could also sign them.
     (
@@ -31,6 +31,7 @@ pub const WRONG: [(&[(&str, &str)], &str); 22] = [
         )],
         "SNAPSHOT_KEYS",
     ),
+    (&[("FRESH_SECS", "61")], "FRESH_SECS"),
     (&[("ISSUERS", "")], "ISSUERS"),
     (&[("ISSUERS", "{")], "ISSUERS"),
     (&[("ISSUERS", "[]")], "ISSUERS"),

@@ -43,6 +43,7 @@ mod publishing;
 mod repeated;
 mod rights;
 mod routes;
+mod stand_ins;
 mod subject;
 mod support;
 mod tokens;

@@ -17,7 +17,11 @@ mod who;
 
 use std::path::PathBuf;
 
-use admit_publish::{clock::now_unix_secs, published::Published, store::Store};
+use admit_publish::{
+    clock::now_unix_secs,
+    published::Published,
+    store::{HeadInUse, Store},
+};
 use admit_snapshot::{
     report::{HistoryReport, ObjectsReport},
     time::Timestamp,
@@ -139,6 +143,8 @@ pub struct Args {
 struct InspectReport {
     head: HeadShown,
     #[serde(skip_serializing_if = "Option::is_none")]
+    edge: Option<HeadInUse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<ObjectsReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryReport>,
@@ -183,6 +189,7 @@ pub fn run(args: &Args) -> Result<()> {
     let head = head::describe(&snapshot, args.key.as_deref(), now, shards_max)?;
     let mut report = InspectReport {
         head,
+        edge: None,
         objects: None,
         history: None,
         item: None,
@@ -217,6 +224,7 @@ pub fn run(args: &Args) -> Result<()> {
                 external.map(|name| item::describe_external(&mut snapshot, name)).transpose()?;
         }
         _ => {
+            report.edge = store.head_in_use();
             report.objects = Some(sizes::measure(&mut snapshot, args.all)?);
             report.history = Some(history::read(&store, args.key.as_deref(), now)?);
         }

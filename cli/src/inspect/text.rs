@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use admit_publish::overlay::note;
+use admit_publish::{overlay::note, store::HeadInUse};
 use admit_snapshot::{
     report::{Effect, HistoryReport, KeptVersion, LeaseReport, ObjectsReport, ShardsReport, Signature},
     time::iso8601,
@@ -24,6 +24,10 @@ const BAR_MAX: usize = 40;
 /// The report as lines of text.
 pub fn render(report: &InspectReport) -> String {
     let mut out = head(&report.head);
+    if let Some(HeadInUse { seq, head_from, age_secs }) = &report.edge {
+        let from = if head_from == "lane" { "the fresh lane" } else { "KV" };
+        line(&mut out, "Edge", format_args!("answers from seq {seq}, read in {from} ({})", age(*age_secs)));
+    }
     if let Some(report) = &report.objects {
         out.push_str(&objects(report));
     }

@@ -5,12 +5,23 @@ use std::{fs::File, time::Duration};
 use admit_snapshot::{object::ObjectName, store_key::StoreKey};
 use admit_token::IssuerConfig;
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::lease::RENEW_EVERY;
 
 /// An object's name and bytes.
 pub type Object = (ObjectName, Vec<u8>);
+
+/// The head from which an isolate of an edge answers, as `/healthz` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadInUse {
+    /// `seq` of the head.
+    pub seq: u64,
+    /// Where the isolate read it: `kv`, or `lane`.
+    pub head_from: String,
+    /// How long ago it was true at the origin, seconds.
+    pub age_secs: i64,
+}
 
 /// An issuer that the edge trusts.
 #[derive(Clone, Debug, Deserialize)]
@@ -147,6 +158,11 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The store does not answer, or refuses.
     fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked>;
+
+    /// The head from which the edge behind the store answers; `None` if it does not say.
+    fn head_in_use(&self) -> Option<HeadInUse> {
+        None
+    }
 
     /// The issuers of the edge behind the store; `None` if it cannot be asked.
     ///

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Issuer, Object, deadline_of},
+    backend::{Backend, Batch, Checked, HeadInUse, Issuer, Object, deadline_of},
     http::{Call, Expected, Http, Reply, Service},
     lease::LeaseHeld,
     percent_encoded,
@@ -264,6 +264,16 @@ impl Backend for Worker {
             Ok(())
         })?;
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn head_in_use(&self) -> Option<HeadInUse> {
+        let expected = Expected::Report("health");
+        let reply = self.http.call(Call { path: "/healthz", expected, ..Call::default() }).ok()?;
+        if reply.status != StatusCode::OK {
+            return None;
+        }
+        // A Worker of an earlier release, and one that takes the token for a stranger's, leave members out.
+        serde_json::from_slice(&reply.body).ok()
     }
 
     fn issuers(&self) -> Result<Option<Vec<Issuer>>> {

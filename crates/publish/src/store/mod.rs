@@ -37,7 +37,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, heads::Heads, kv::Kv, lease::Tenure};
 pub use self::{
-    backend::{Batch, Checked, Issuer, Object},
+    backend::{Batch, Checked, HeadInUse, Issuer, Object},
     heads::is_start_of,
     http::{is_incomplete, is_older, is_shut_out},
     lease::{Guard, Holder, LeaseHeld, host},
@@ -205,6 +205,12 @@ impl Store {
     /// Whether this is a Worker, which enforces the rules itself and knows its issuers.
     pub fn is_worker(&self) -> bool {
         self.0.backend.has_rules()
+    }
+
+    /// The head from which one isolate of the edge behind the store answers; `None` if there is no edge, or it does not
+    /// say.
+    pub fn head_in_use(&self) -> Option<HeadInUse> {
+        self.0.backend.head_in_use()
     }
 
     /// The issuers of the edge behind the store; `None` if it cannot be asked.
