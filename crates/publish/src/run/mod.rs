@@ -20,6 +20,7 @@ pub mod upload;
 pub mod whole;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -32,6 +33,7 @@ use self::{publisher::Publisher, whole::WholeOutcome};
 use crate::{
     bearer::Credentials,
     origin::{Origin, is_url},
+    output::{Level, Notice, tell_notice},
     peer::Outside,
     source::Strictness,
     store::{Guard, Holder, Store},
@@ -89,6 +91,8 @@ pub struct Settings {
     pub force: bool,
     /// Check every object of the new version, and upload those that are broken.
     pub repair: bool,
+    /// Where a follower serves its metrics and health, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The network, and time; replaced by tests.
     pub outside: Outside,
 }
@@ -220,7 +224,7 @@ impl RunLease {
         let lease = Arc::downgrade(&self.guard);
         std::thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                eprintln!("admit: stopping");
+                tell_notice(&Notice::new("stopping", "admit: stopping"), Level::Info);
                 if let Some(lease) = lease.upgrade() {
                     drop(lease.lock().unwrap_or_else(PoisonError::into_inner).take());
                 }
