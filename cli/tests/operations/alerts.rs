@@ -137,7 +137,7 @@ fn of_the_follower(fired: &mut Fired) {
     let mut check = |alert: &str, bad: &(Scrape, f64)| fired.check(&stage, alert, FOLLOWER, &good, bad);
 
     // An object that no publish touches is lost; the next check of the store finds that.
-    let directories = fs::read_dir(stage.dir.join("store/snapshot/directory")).unwrap();
+    let directories = fs::read_dir(stage.dir.join("store/directory")).unwrap();
     directories.for_each(|file| fs::remove_file(file.unwrap().path()).unwrap());
 
     origin.grant();
