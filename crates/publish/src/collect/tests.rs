@@ -192,7 +192,8 @@ impl Model {
         upload(store, &InMemory::new(&objects), &reached, Mode::Upload)?;
         let seq = current.as_ref().map_or(1, |head| head.seq + 1);
         let head = Head { published_at: Some(self.now()), ..Head::new(seq, self.now(), index, directory) };
-        let new = NewHead { head: &head, follows: current.as_ref(), signer: &self.signer()? };
+        let new =
+            NewHead { head: &head, follows: current.as_ref(), takes_away: true, signer: &self.signer()? };
         store.keep_version(new)?;
         store.put_head(new).map(drop)
     }
@@ -205,7 +206,14 @@ impl Model {
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
         forget(store, &head.named().collect())?;
         store.put_objects(&[(name, delta)])?;
-        store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
+        store
+            .put_head(NewHead {
+                head: &head,
+                follows: Some(&current),
+                takes_away: true,
+                signer: &self.signer()?,
+            })
+            .map(drop)
     }
 
     /// As `admit revoke` does it, while another publisher holds the lease.
@@ -225,7 +233,14 @@ impl Model {
         let _lease = others.lock(true)?;
         let mut head = current.renewed(current.as_of + 1);
         head.denylist.add(entry);
-        store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
+        store
+            .put_head(NewHead {
+                head: &head,
+                follows: Some(&current),
+                takes_away: true,
+                signer: &self.signer()?,
+            })
+            .map(drop)
     }
 
     /// Records the revocations, and checks that the published head still has all of it.

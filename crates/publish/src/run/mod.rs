@@ -6,7 +6,7 @@
 //! large delta into the shards, `follow` does both for as long as it runs. `publisher` signs and puts the
 //! head, `seq` numbers it, `outcome` reports.
 
-mod changes;
+pub(crate) mod changes;
 mod compaction;
 mod follow;
 mod input;

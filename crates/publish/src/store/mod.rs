@@ -77,6 +77,8 @@ pub struct NewHead<'a> {
     pub head: &'a Head,
     /// The head that was published when the work began. Publishing fails if other data was published since.
     pub follows: Option<&'a Head>,
+    /// Whether the data of the head lacks something that the data of `follows` gives. Revocations are found without it.
+    pub takes_away: bool,
     /// Signs the head.
     pub signer: &'a HeadSigner,
 }

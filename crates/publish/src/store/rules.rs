@@ -1,7 +1,7 @@
 //! The rules that a Worker enforces, for stores without a Worker in between.
 
 use admit_snapshot::{
-    head::{Head, check_named},
+    head::{Head, TakenAway, check_named},
     lease::Lease,
     rules::{Refused, Stored},
     store_key::StoreKey,
@@ -44,7 +44,22 @@ pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head
     if let Some(stored) = changed.filter(|stored| stored.seq == head.seq) {
         head.as_of = head.as_of.max(stored.as_of.saturating_add(1));
     }
+    head.taken_away = Some(taken_away(new, &head, stored));
     head
+}
+
+/// The latest head that took something away when `head` follows the stored one. Where that is unknown, `head` itself.
+fn taken_away(new: NewHead<'_>, head: &Head, stored: Option<&Head>) -> TakenAway {
+    let own = TakenAway { seq: head.seq, as_of: head.as_of };
+    let Some(stored) = stored else { return own };
+    let known = stored.denylist.entries();
+    let revokes = head.denylist.entries().iter().any(|entry| !entry.is_lifted && !known.contains(entry));
+    // The comparison of the data is with `follows`, and says nothing about data that were published instead.
+    let is_compared = is_same_data(stored, new.follows);
+    match stored.taken_away {
+        Some(before) if is_compared && !new.takes_away && !revokes => before,
+        _ => own,
+    }
 }
 
 fn has_moved(stored: &Head, follows: Option<&Head>) -> bool {
