@@ -49,6 +49,8 @@ mod support;
 mod tokens;
 mod upstream;
 
+use futures_util::FutureExt as _;
+
 use crate::{
     api::{
         contract::Server,
@@ -214,7 +216,7 @@ impl<P: Platform> App<P> {
         let next = match start {
             Ok(Start::Next(next)) => Ok(next),
             Ok(Start::Count) => {
-                match self.limits.count(Limit::AnonymousRead, request, &self.platform).await {
+                match self.limits.count(Limit::AnonymousRead, request, &self.platform).boxed_local().await {
                     Ok(()) => self.attempt(plan, request),
                     Err(refusal) => return (refusal.into(), None),
                 }
@@ -227,24 +229,26 @@ impl<P: Platform> App<P> {
             match next {
                 Err(reply) | Ok(Next::Reply(reply)) => return (reply.into(), None),
                 Ok(Next::Confirm(question)) => {
-                    let reply = self.confirm(*question, request, id, &mut patience, &mut is_counted).await;
+                    let confirmed = self.confirm(*question, request, id, &mut patience, &mut is_counted);
+                    let reply = confirmed.boxed_local().await;
                     if let Some(reply) = reply {
                         return (reply.into(), None);
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
                 Ok(Next::ConfirmEach(checks)) => {
-                    return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                    let reply = self.confirm_each(*checks, request, id, &patience).boxed_local().await;
+                    return (reply.into(), None);
                 }
                 Ok(Next::ReadBody) => {
-                    if let Err(refusal) = plan.read_body(request, &mut body).await {
+                    if let Err(refusal) = plan.read_body(request, &mut body).boxed_local().await {
                         return (refusal.into(), None);
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
                 Ok(Next::ConfirmVerdicts(deliberation)) => {
                     let reply = match self.exchange(request, id) {
-                        Some(exchange) => deliberation.confirmed(&exchange, &patience).await,
+                        Some(exchange) => deliberation.confirmed(&exchange, &patience).boxed_local().await,
                         None => deliberation.reply(),
                     };
                     return (reply.into(), None);
@@ -253,7 +257,7 @@ impl<P: Platform> App<P> {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
                         Some(exchange) => {
-                            exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal)
+                            exchange.forward(write, body).boxed_local().await.unwrap_or_else(|refusal| refusal)
                         }
                         None => ApiError::Internal.into(),
                     };
@@ -263,7 +267,7 @@ impl<P: Platform> App<P> {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
                         Some(exchange) => {
-                            exchange.pass(passage, body).await.unwrap_or_else(|refusal| refusal)
+                            exchange.pass(passage, body).boxed_local().await.unwrap_or_else(|refusal| refusal)
                         }
                         None => ApiError::Internal.into(),
                     };
@@ -271,7 +275,7 @@ impl<P: Platform> App<P> {
                 }
                 Ok(Next::Publish(transfer, token)) => {
                     let begun = begin(Some(&token));
-                    return (self.publish(transfer, request, body).await, begun);
+                    return (self.publish(transfer, request, body).boxed_local().await, begun);
                 }
             }
         }
@@ -414,8 +418,8 @@ impl<P: Platform> App<P> {
     pub async fn refresh(&self, refresh: Refresh<P::Verifier>) {
         let supply = self.supply();
         match refresh.0 {
-            Refreshed::Head => supply.library.refresh_head().await,
-            Refreshed::Keys(ticket) => supply.keys.load(ticket).await,
+            Refreshed::Head => supply.library.refresh_head().boxed_local().await,
+            Refreshed::Keys(ticket) => supply.keys.load(ticket).boxed_local().await,
         }
     }
 
