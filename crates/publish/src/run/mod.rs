@@ -47,9 +47,9 @@ const EXIT_SET_ASIDE: u8 = 3;
 /// What to publish, where, and how.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// The export: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export.
+    /// The export: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export or database.
     pub from: Option<String>,
-    /// Changes to apply to the published snapshot: a file, `-` for stdin, or the URL of a feed.
+    /// Changes to apply to the published snapshot: a file, `-` for stdin, or the URL of a feed or database.
     pub changes: Option<String>,
     /// Keep running, and publish the changes from the feed.
     pub follow: bool,
@@ -125,6 +125,10 @@ impl Settings {
 pub fn run(settings: &Settings) -> Result<ExitCode> {
     if settings.follow {
         settings.feed()?;
+    }
+    // Addresses are printed from here on, so those with a password are refused first.
+    for place in [&settings.from, &settings.changes].into_iter().flatten().filter(|place| is_url(place)) {
+        settings.origin(place)?;
     }
     let open = |to| Store::open_in(to, &settings.token, &settings.outside).context("--to");
     let store = settings.to.as_deref().map(open).transpose()?;
