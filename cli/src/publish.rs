@@ -1,9 +1,10 @@
 //! `admit publish`: turns the origin's records into the snapshot that edges serve - fully, incrementally, or
 //! continuously.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use admit_publish::{
+    output,
     peer::Outside,
     run::{self, Settings},
 };
@@ -66,6 +67,13 @@ pub struct Args {
     /// head's age tells whether the origin is heard; 0 for never
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     heartbeat: u64,
+    /// While following, serve /metrics (Prometheus), /healthz and /readyz at this address, such as 127.0.0.1:9464;
+    /// port 0 takes a free one. Without a token: not an address that others reach
+    #[arg(long, value_name = "ADDRESS", requires = "follow")]
+    metrics: Option<SocketAddr>,
+    /// While following, the form of the log: prose, or a JSON object a line
+    #[arg(long, value_name = "FORM", requires = "follow", value_enum, default_value_t = LogForm::Prose)]
+    log: LogForm,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,
@@ -119,6 +127,15 @@ pub struct Args {
     delta_apart: bool,
 }
 
+/// The form of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogForm {
+    /// Lines for people.
+    Prose,
+    /// A JSON object a line.
+    Json,
+}
+
 impl From<Args> for Settings {
     fn from(args: Args) -> Self {
         Self {
@@ -144,6 +161,7 @@ impl From<Args> for Settings {
             force: args.force,
             repair: args.repair,
             delta_apart: args.delta_apart,
+            metrics: args.metrics,
             outside: Outside::default(),
         }
     }
@@ -154,5 +172,8 @@ impl From<Args> for Settings {
 /// # Errors
 /// The input or the key cannot be read, or the store does not answer or refuses.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if args.log == LogForm::Json {
+        output::write_json();
+    }
     run::run(&args.into())
 }

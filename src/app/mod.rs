@@ -256,9 +256,11 @@ impl<P: Platform> App<P> {
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
-                        Some(exchange) => {
-                            exchange.forward(write, body).boxed_local().await.unwrap_or_else(|refusal| refusal)
-                        }
+                        Some(exchange) => exchange
+                            .forward(write, body)
+                            .boxed_local()
+                            .await
+                            .unwrap_or_else(|refusal| refusal),
                         None => ApiError::Internal.into(),
                     };
                     return (reply.into(), begun);

@@ -74,6 +74,8 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let passes_through = pending.passes_through();
     if passes_through {
         incoming.read_passed();
+    } else {
+        incoming.read_trace(service.config());
     }
     let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD") && !passes_through;
     let running = Rc::clone(&service);

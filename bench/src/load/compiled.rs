@@ -108,9 +108,7 @@ impl Compiled {
         let (shown, others) = self.by_module.split_at(ROWS.min(self.by_module.len()));
         let sum = |of: fn(&Module) -> usize| others.iter().map(of).sum();
         let mut rows = vec![row("all", self.functions, self.body_bytes)];
-        rows.extend(
-            shown.iter().map(|it| row(&format!("`{}`", it.name), it.functions, it.body_bytes)),
-        );
+        rows.extend(shown.iter().map(|it| row(&format!("`{}`", it.name), it.functions, it.body_bytes)));
         rows.push(row("others", sum(|it| it.functions), sum(|it| it.body_bytes)));
         Section {
             title: "What the first check of an isolate compiles".to_owned(),
@@ -157,7 +155,8 @@ impl Line {
 fn module(name: &str) -> String {
     let name = name.trim_start_matches(['<', '&', '_', ' ', '(']);
     let name = name.split(" as ").next().unwrap_or(name);
-    let mut path = name.split(['<', '>', '[', ' ']).next().unwrap_or(name).split("::").filter(|it| !it.is_empty());
+    let mut path =
+        name.split(['<', '>', '[', ' ']).next().unwrap_or(name).split("::").filter(|it| !it.is_empty());
     match (path.next(), path.next(), path.next()) {
         // A function of the crate itself has its hash behind it.
         (Some(first), Some(second), Some(_)) => format!("{first}::{second}"),

@@ -76,13 +76,7 @@ pub struct Server {
 
 impl Server {
     /// Starts workerd with `subjects`, whose modules are in `dir`.
-    pub fn start(
-        paths: &Paths,
-        dir: &Path,
-        subjects: &[Subject],
-        setting: Setting,
-        v8: V8,
-    ) -> Result<Self> {
+    pub fn start(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting, v8: V8) -> Result<Self> {
         let config = config(paths, dir, subjects, setting, v8)?;
         fs::write(dir.join("config.capnp"), config)?;
         let (workerd, ports) = Workerd::start(paths, dir, &["--control-fd=1"], |log| {
@@ -134,13 +128,7 @@ fn ports(log: &str) -> HashMap<String, u16> {
     log.lines().filter_map(port).collect()
 }
 
-fn config(
-    paths: &Paths,
-    dir: &Path,
-    subjects: &[Subject],
-    setting: Setting,
-    v8: V8,
-) -> Result<String> {
+fn config(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting, v8: V8) -> Result<String> {
     let toml = fs::read_to_string(paths.in_root("wrangler.toml"))?;
     let date = toml.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
     let mut config = Config {

@@ -38,6 +38,7 @@ mod page;
 mod server;
 
 pub use make::{counter, counters, gauge, gauges, histogram, histograms};
+pub use page::text;
 pub use prometheus::{
     Error, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };

@@ -1,6 +1,6 @@
 //! The answers, without HTTP.
 
-use prometheus::TextEncoder;
+use prometheus::{Error, TextEncoder};
 use serde::Serialize;
 
 use crate::Watched;
@@ -24,16 +24,22 @@ struct Health {
 
 const JSON: &str = "application/json";
 
+/// All metrics as they are now, in Prometheus' text format.
+///
+/// # Errors
+/// A metric cannot be written, which does not happen for metrics of [`make`](crate::counter).
+pub fn text(watched: &dyn Watched) -> Result<String, Error> {
+    watched.refresh();
+    TextEncoder::new().encode_to_string(&watched.registry().gather())
+}
+
 /// The answer to a GET of `path`.
 pub fn page(watched: &dyn Watched, path: &str) -> Page {
     match path {
-        "/metrics" => {
-            watched.refresh();
-            match TextEncoder::new().encode_to_string(&watched.registry().gather()) {
-                Ok(body) => Page { status: 200, content_type: prometheus::TEXT_FORMAT, body },
-                Err(error) => plain(500, &error.to_string()),
-            }
-        }
+        "/metrics" => match text(watched) {
+            Ok(body) => Page { status: 200, content_type: prometheus::TEXT_FORMAT, body },
+            Err(error) => plain(500, &error.to_string()),
+        },
         "/healthz" => health(Vec::new()),
         "/readyz" => {
             watched.refresh();

@@ -149,8 +149,10 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> FeedAnswer {
     let Response { status, headers, body } = response;
     let unheard =
         |text: String| FeedAnswer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
+    let seq = seq_of(&headers);
     match status {
         StatusCode::NO_CONTENT => FeedAnswer::Changes(Changes {
+            seq,
             lines: Box::new(std::io::empty()),
             first_line: 0,
             doubt: doubt(url, status, &headers),
@@ -163,13 +165,16 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> FeedAnswer {
             };
             match lines.fill_buf() {
                 Err(error) => unheard(error.to_string()),
-                Ok([]) => {
-                    FeedAnswer::Changes(Changes { lines, first_line: 0, doubt: doubt(url, status, &headers) })
-                }
+                Ok([]) => FeedAnswer::Changes(Changes {
+                    lines,
+                    first_line: 0,
+                    doubt: doubt(url, status, &headers),
+                    seq,
+                }),
                 Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
                     unheard(not_its_word(status, &headers, beginning))
                 }
-                Ok(_) => FeedAnswer::Changes(Changes { lines, first_line: 0, doubt: None }),
+                Ok(_) => FeedAnswer::Changes(Changes { lines, first_line: 0, doubt: None, seq }),
             }
         }
         _ => unheard(not_its_word(status, &headers, b"")),
@@ -191,7 +196,11 @@ pub fn is_vouched_for(headers: &HeaderMap) -> bool {
     let is_lines = text("content-type").is_some_and(|media_type| {
         media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(NDJSON)
     });
-    is_lines || text("entitlement-seq").is_some_and(|seq| seq.trim().parse::<u64>().is_ok())
+    is_lines || seq_of(headers).is_some()
+}
+
+fn seq_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get("entitlement-seq")?.to_str().ok()?.trim().parse().ok()
 }
 
 fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send>) -> Result<Lines, Unheard> {

@@ -50,6 +50,8 @@ pub struct Changes {
     /// Why an empty answer may come from something in between, such as a proxy, instead of the origin. `None`
     /// if the origin's own headers vouch for it.
     pub doubt: Option<String>,
+    /// How many changes the origin had committed, if it says so.
+    pub seq: Option<u64>,
 }
 
 /// Whether `place` is an address of an origin rather than a path.

@@ -20,6 +20,7 @@ pub mod upload;
 pub mod whole;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -32,6 +33,7 @@ use self::{publisher::Publisher, whole::WholeOutcome};
 use crate::{
     bearer::Credentials,
     origin::{Origin, is_url},
+    output::{Level, Notice, tell_notice},
     peer::Outside,
     source::Strictness,
     store::{Guard, Holder, Store},
@@ -91,6 +93,8 @@ pub struct Settings {
     pub repair: bool,
     /// Store heads and deltas apart, for Workers of earlier releases.
     pub delta_apart: bool,
+    /// Where a follower serves its metrics and health, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The network, and time; replaced by tests.
     pub outside: Outside,
 }
@@ -229,7 +233,7 @@ impl RunLease {
         let lease = Arc::downgrade(&self.guard);
         std::thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                eprintln!("admit: stopping");
+                tell_notice(&Notice::new("stopping", "admit: stopping"), Level::Info);
                 if let Some(lease) = lease.upgrade() {
                     drop(lease.lock().unwrap_or_else(PoisonError::into_inner).take());
                 }

@@ -56,6 +56,8 @@ impl Around {
 #[derive(Debug)]
 pub struct Found {
     standing: Standing,
+    /// The newest change of the view.
+    newest: Option<u64>,
     lines: Vec<u8>,
 }
 
@@ -73,6 +75,7 @@ impl Found {
                 lines: Box::new(Cursor::new(self.lines)),
                 first_line: after,
                 doubt: None,
+                seq: self.newest,
             }),
         }
     }
@@ -88,7 +91,8 @@ pub fn read(session: &Session, after: u64) -> Result<Found, Unheard> {
         LIMIT,
         &format!(
             "SELECT (SELECT seq FROM {CHANGES} WHERE seq <= {after} ORDER BY seq DESC LIMIT 1), \
-             (SELECT seq FROM {CHANGES} WHERE seq > {after} ORDER BY seq LIMIT 1)"
+             (SELECT seq FROM {CHANGES} WHERE seq > {after} ORDER BY seq LIMIT 1), \
+             (SELECT seq FROM {CHANGES} ORDER BY seq DESC LIMIT 1)"
         ),
     )?;
     let around = around.ok_or_else(|| session.unheard("a SELECT without FROM has no row"))?;
@@ -111,7 +115,7 @@ pub fn read(session: &Session, after: u64) -> Result<Found, Unheard> {
         })?;
     }
     session.commit()?;
-    Ok(Found { standing, lines })
+    Ok(Found { standing, newest: number(2), lines })
 }
 
 #[cfg(test)]

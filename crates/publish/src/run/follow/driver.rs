@@ -5,19 +5,22 @@ use std::{process::ExitCode, sync::Arc};
 use admit_snapshot::{
     index::Index,
     object::{Digest, ObjectKind, ObjectName},
+    time::Timestamp,
 };
 use anyhow::{Context, Result};
 
 use super::{
     WholeVersion,
     machine::{
-        self, Changes, Effect, Encoded, Event, Failure, Fed, Follower, Hold, Moment, Publication, Request,
-        Rhythm, Shards,
+        self, Changes, Effect, Encoded, Event, Failure, Fed, Follower, HEAD_REPLACED, Hold, Moment,
+        Publication, Request, Rhythm, Shards,
     },
+    monitor::Monitor,
 };
 use crate::{
     change::Feed,
     origin::{FeedAnswer, Origin},
+    output::{Level, Notice, tell_notice, write_notice},
     peer::{Unheard, unheard},
     run::{
         EXIT_DATA, RunLease, Settings,
@@ -46,6 +49,9 @@ pub struct Driver<'a> {
     pub(super) follower: Follower,
     /// The answer to the last request.
     event: Event,
+    monitor: Arc<Monitor>,
+    /// How many changes the content has that are not published, and when the last one was made.
+    unpublished: Option<(usize, Option<Timestamp>)>,
 }
 
 impl<'a> Driver<'a> {
@@ -58,6 +64,7 @@ impl<'a> Driver<'a> {
         lease: &'a RunLease,
         publisher: Publisher,
         whole: WholeVersion,
+        monitor: Arc<Monitor>,
     ) -> Result<Self> {
         let origin = settings.origin(settings.feed()?)?;
         let WholeVersion { version, index } = whole;
@@ -74,6 +81,8 @@ impl<'a> Driver<'a> {
             follower: Follower::new(rhythm, version.head, moment(settings)?),
             event: Event::Woken { has_compacted: false },
             origin,
+            monitor,
+            unpublished: None,
         })
     }
 
@@ -100,7 +109,7 @@ impl<'a> Driver<'a> {
     /// As [`Self::run`].
     pub(super) fn turn(&mut self) -> Result<Option<ExitCode>> {
         let event = std::mem::replace(&mut self.event, Event::Woken { has_compacted: false });
-        let step = self.follower.step(event, moment(self.settings)?);
+        let step = self.step(event)?;
         step.effects.into_iter().for_each(|effect| self.perform(effect));
         self.event = match step.request {
             Request::Fail(error) => return Err(error),
@@ -134,13 +143,41 @@ impl<'a> Driver<'a> {
             Request::Find => Event::Found(self.publisher.head(Broken::PassOver).ok().flatten()),
             Request::Whole => Event::Whole(self.whole()?),
         };
+        self.monitor.saw(&self.event, self.settings.outside.time.unix_secs()?);
         Ok(None)
+    }
+
+    /// The follower's reaction to the last event. A head that is published now is noted.
+    fn step(&mut self, event: Event) -> Result<machine::Step> {
+        let now = moment(self.settings)?;
+        self.monitor.turned(now.unix_secs);
+        let is_whole = matches!(event, Event::Whole(machine::Whole::Published(_)));
+        let before = self.follower.published().clone();
+        let step = self.follower.step(event, now);
+        let after = self.follower.published();
+        if is_whole || (before.seq, before.as_of, before.index) != (after.seq, after.as_of, after.index) {
+            self.monitor.replaced(&before, after, is_whole, now.unix_secs);
+            // A renewal, and shards that a compaction has written, have none of the changes.
+            if is_whole {
+                self.unpublished = None;
+            } else if before.origin_seq() != after.origin_seq()
+                && let Some((count, as_of)) = self.unpublished.take()
+            {
+                self.monitor.changes_published(count, as_of, now.unix_secs);
+            }
+        }
+        Ok(step)
     }
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Say(line) => println!("{line}"),
-            Effect::Warn(line) => eprintln!("{line}"),
+            Effect::Say(notice) => write_notice(&notice),
+            Effect::Warn(notice) => {
+                if notice.event() == HEAD_REPLACED {
+                    self.monitor.head_replaced();
+                }
+                tell_notice(&notice, Level::Warning);
+            }
             Effect::Upload(names) => drop(self.upload_again(&names)),
             Effect::BeginCompaction => self.compaction = Some(self.begin_compaction()),
             Effect::DropCompaction => self.compaction = None,
@@ -194,6 +231,11 @@ impl<'a> Driver<'a> {
             return Fed::Unusable(format!("the changes after {after} cannot be applied: {error:#}"));
         }
         let last = batch.changes.last();
+        if let Some(last) = last {
+            self.unpublished = Some((batch.changes.len(), last.as_of));
+        }
+        // An origin that does not say how many changes it has tells of those that it sends.
+        self.monitor.origin_has(changes.seq.unwrap_or(0).max(last.map_or(after, |last| last.seq)));
         Fed::Changes(Changes {
             count: batch.changes.len(),
             last: last.map_or(after, |last| last.seq),
@@ -284,12 +326,21 @@ impl<'a> Driver<'a> {
             let uploaded = self.publisher.put_all(vec![(name, object)]).map_err(Failure::of);
             match uploaded {
                 Ok(()) => {
-                    eprintln!("warning: {name} was missing or broken in the store, and is uploaded again");
+                    let text =
+                        format!("warning: {name} was missing or broken in the store, and is uploaded again");
+                    tell_notice(
+                        &Notice::new("repaired", text).with("object", name.to_string()),
+                        Level::Warning,
+                    );
+                    self.monitor.repaired(1);
                     done.push(name);
                 }
                 Err(failure) if failure.is_final() => {}
                 Err(failure) => {
-                    eprintln!("warning: {name} is missing or broken in the store: {}", failure.text());
+                    let text =
+                        format!("warning: {name} is missing or broken in the store: {}", failure.text());
+                    let notice = Notice::new("not_repaired", text).with("object", name.to_string());
+                    tell_notice(&notice.with("error", failure.text()), Level::Warning);
                 }
             }
         }
