@@ -269,8 +269,9 @@ impl Follower {
             Goal::Changes { changes, asked_at } => {
                 let (as_of, count) = (iso8601(self.head.as_of, 0), HumanCount(changes.count as u64));
                 let secs = now.elapsed.saturating_sub(started_at).as_secs_f64();
+                let plural = if writes == 1 { "" } else { "s" };
                 self.say(format!(
-                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} writes, delta {bytes}, {secs:.3} s"
+                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} write{plural}, delta {bytes}, {secs:.3} s"
                 ));
                 if self.delta_bytes > DELTA_BUDGET_BYTES && !self.is_compacting {
                     self.say(
