@@ -48,6 +48,7 @@ mod reason;
 mod support;
 mod tokens;
 mod upstream;
+mod warm;
 
 use futures_util::FutureExt as _;
 
@@ -93,6 +94,7 @@ use playback::Signing;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
 use upstream::{Exchange, StreamOf, UpstreamQuestion, UpstreamTraffic};
+use warm::Warming;
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
@@ -104,6 +106,7 @@ pub struct App<P: Platform> {
     upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
+    warming: Warming,
     signing: Signing,
     completion: Completion,
 }
@@ -124,6 +127,7 @@ impl<P: Platform> App<P> {
             upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
+            warming: Warming::default(),
             signing: Signing::new(config.playback.clone()),
             platform,
             config,
@@ -160,7 +164,10 @@ impl<P: Platform> App<P> {
             return Answered::Later(Pending { plan, next: Ok(Start::Count) });
         }
         match self.attempt(&plan, request) {
-            Ok(Next::Reply(reply)) => Answered::Now(self.complete(request, reply, Some(&plan))),
+            Ok(Next::Reply(reply)) => {
+                self.warm_reader(&plan, request);
+                Answered::Now(self.complete(request, reply, Some(&plan)))
+            }
             next => Answered::Later(Pending { plan, next: next.map(Start::Next) }),
         }
     }
@@ -187,6 +194,7 @@ impl<P: Platform> App<P> {
         let logged = self.logged(request);
         let (transferred, begun) = self.carry_out(request, &logged, &id, &plan, next, body).await;
         let Transferred { reply, seq } = transferred;
+        self.warm_reader(&plan, request);
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         let timing = Timing::Loaded { dur_ms };
         let reply = self.signing.answer(reply, request, &self.platform);
@@ -263,6 +271,9 @@ impl<P: Platform> App<P> {
                             .unwrap_or_else(|refusal| refusal),
                         None => ApiError::Internal.into(),
                     };
+                    if !write.is_signed {
+                        self.warm_signed_in(&reply);
+                    }
                     return (reply.into(), begun);
                 }
                 Ok(Next::PassThrough(passage, token)) => {
@@ -404,8 +415,8 @@ impl<P: Platform> App<P> {
         publisher.transfer(transfer, request, body).await.unwrap_or_else(Transferred::from)
     }
 
-    /// The refresh that is due behind a request, if one is. It counts as begun: the platform runs it with
-    /// [`Self::refresh`] once it has answered.
+    /// A refresh that is due behind a request, if one is: there may be several. It counts as begun: the platform runs it
+    /// with [`Self::refresh`] once it has answered.
     pub fn begin_refresh(&self) -> Option<Refresh<P::Verifier>> {
         let now = self.now();
         let snapshots = &mut *self.library.write();
@@ -413,7 +424,8 @@ impl<P: Platform> App<P> {
             snapshots.watch.refresh_begins(now);
             return Some(Refresh(Refreshed::Head));
         }
-        self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)))
+        let keys = self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)));
+        keys.or_else(|| self.begin_warming())
     }
 
     /// Runs a refresh that [`Self::begin_refresh`] gave.

@@ -15,7 +15,7 @@ mod versions;
 use std::cell::{Ref, RefCell, RefMut};
 
 pub(super) use self::{
-    loader::{AtHand, Load, Loader},
+    loader::{Load, Loader},
     reader::{LoadError, Reader, all},
     snapshots::{HeadState, Snapshots},
 };

@@ -271,8 +271,9 @@ impl Follower {
             Goal::Changes { changes, asked_at } => {
                 let (as_of, count) = (iso8601(self.head.as_of, 0), HumanCount(changes.count as u64));
                 let secs = now.elapsed.saturating_sub(started_at).as_secs_f64();
+                let plural = if writes == 1 { "" } else { "s" };
                 let text = format!(
-                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} writes, delta {bytes}, {secs:.3} s"
+                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} write{plural}, delta {bytes}, {secs:.3} s"
                 );
                 let notice = Notice::new("published", text).with("seq", seq).with("as_of", as_of);
                 let notice = notice.with("origin_seq", self.head.origin_seq()).with("changes", changes.count);
