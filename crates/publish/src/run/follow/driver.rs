@@ -68,7 +68,7 @@ impl<'a> Driver<'a> {
     ) -> Result<Self> {
         let origin = settings.origin(settings.feed()?)?;
         let WholeVersion { version, index } = whole;
-        let rhythm = Rhythm::of(settings, origin.url());
+        let rhythm = Rhythm::of(settings, &origin.feed_name());
         Ok(Self {
             settings,
             lease,
@@ -86,9 +86,9 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// The feed's address.
-    pub fn feed(&self) -> &str {
-        self.origin.url()
+    /// The feed's name.
+    pub fn feed(&self) -> String {
+        self.origin.feed_name()
     }
 
     /// Follows until that ends.
@@ -202,12 +202,13 @@ impl<'a> Driver<'a> {
             FeedAnswer::Unheard(unheard) => return Fed::Unheard(unheard),
             FeedAnswer::Changes(changes) => changes,
         };
-        let url = self.origin.url();
-        let mut batch = match read(&mut Feed::new(url, changes.lines), after) {
+        let name = self.origin.feed_name();
+        let mut feed = Feed::new(&name, changes.lines).after_line(changes.first_line);
+        let mut batch = match read(&mut feed, after) {
             Ok(batch) => batch,
-            Err(error) => return Fed::Unheard(Unheard::new(format!("{url}: {error}"))),
+            Err(error) => return Fed::Unheard(Unheard::new(format!("{name}: {error}"))),
         };
-        match self.namespaces.take_unknown(&mut batch.changes, url, &self.publisher.store) {
+        match self.namespaces.take_unknown(&mut batch.changes, &name, &self.publisher.store) {
             Ok(unknown) => {
                 batch.left_out.extend(unknown);
                 batch.left_out.sort_by_key(|left_out| left_out.seq);
@@ -225,7 +226,7 @@ impl<'a> Driver<'a> {
             .outside
             .time
             .unix_secs()
-            .and_then(|now| apply(&mut self.content, &mut batch, self.origin.url(), now, strictness));
+            .and_then(|now| apply(&mut self.content, &mut batch, &name, now, strictness));
         if let Err(error) = applied {
             return Fed::Unusable(format!("the changes after {after} cannot be applied: {error:#}"));
         }
@@ -273,7 +274,7 @@ impl<'a> Driver<'a> {
 
     fn encode(&mut self, directory: Digest) -> Result<Encoded> {
         let (named, objects) = objects(&self.content, directory, self.index.salt())?;
-        let encoded = Encoded { named, objects: objects.len() };
+        let encoded = Encoded { named, writes: self.publisher.writes(&objects)? };
         self.objects = objects;
         Ok(encoded)
     }

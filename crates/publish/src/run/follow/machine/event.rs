@@ -206,8 +206,8 @@ pub struct Shards {
 pub struct Encoded {
     /// The names for the head.
     pub named: Named,
-    /// The number of objects to upload.
-    pub objects: usize,
+    /// The number of writes that publish it.
+    pub writes: usize,
 }
 
 /// The result of a full publish.

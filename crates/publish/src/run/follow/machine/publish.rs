@@ -180,7 +180,7 @@ impl Follower {
     }
 
     fn encoded(&mut self, mut attempt: Attempt, encoded: &Encoded, now: Moment) -> Request {
-        attempt.writes = encoded.objects + 1;
+        attempt.writes = encoded.writes;
         let next = match &attempt.goal {
             Goal::Changes { changes, .. } => {
                 // The content may be ahead of a feed that has fallen back.
@@ -271,8 +271,9 @@ impl Follower {
             Goal::Changes { changes, asked_at } => {
                 let (as_of, count) = (iso8601(self.head.as_of, 0), HumanCount(changes.count as u64));
                 let secs = now.elapsed.saturating_sub(started_at).as_secs_f64();
+                let plural = if writes == 1 { "" } else { "s" };
                 let text = format!(
-                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} writes, delta {bytes}, {secs:.3} s"
+                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} write{plural}, delta {bytes}, {secs:.3} s"
                 );
                 let notice = Notice::new("published", text).with("seq", seq).with("as_of", as_of);
                 let notice = notice.with("origin_seq", self.head.origin_seq()).with("changes", changes.count);
