@@ -34,8 +34,8 @@ fn queries(dashboard: &str) -> Vec<String> {
 }
 
 /// What a follower and an origin show after a write, a failure and a sign-in.
-fn scrapes() -> (Stage, [String; 2]) {
-    let stage = Stage::new("pages");
+fn scrapes(name: &str) -> (Stage, [String; 2]) {
+    let stage = Stage::new(name);
     let origin = Origin::start(&stage, None);
     let wire = Wire::to(&origin.url, Mode::Pass);
     let mut follower = follower(&stage, &wire.export(), "store");
@@ -56,7 +56,7 @@ const RARE: [&str; 2] = ["origin_sign_ins_total", "origin_database_failures_tota
 #[test]
 #[ignore = "needs the built origin: cargo xtask test runs it"]
 fn every_name_is_one_of_a_real_scrape() {
-    let (_stage, texts) = scrapes();
+    let (_stage, texts) = scrapes("names");
     let mut known: BTreeSet<_> = RARE.into_iter().map(str::to_owned).collect();
     for text in &texts {
         known.extend(Scrape::parse(text).0.keys().map(|series| name_of(series).to_owned()));
@@ -87,7 +87,7 @@ fn every_name_is_one_of_a_real_scrape() {
 #[test]
 #[ignore = "needs promtool and the built origin: cargo xtask test runs it"]
 fn promtool_accepts_scrapes_and_queries() {
-    let (stage, texts) = scrapes();
+    let (stage, texts) = scrapes("queries");
     for text in texts {
         let mut check = promtool();
         let mut child =
