@@ -105,7 +105,8 @@ impl Program {
             let sender = sender.clone();
             thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                    let line = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+                    let prose = || json!({"event": "prose", "line": line});
+                    let line = serde_json::from_str(&line).unwrap_or_else(|_| prose());
                     if sender.send(line).is_err() {
                         break;
                     }
@@ -125,7 +126,10 @@ impl Program {
                 return found.clone();
             }
             match self.lines.recv_timeout(Duration::from_secs(60)) {
-                Ok(line) => self.said.push(line),
+                Ok(line) => {
+                    assert_ne!(line["event"], "prose", "with --log json every line is JSON: {line}");
+                    self.said.push(line);
+                }
                 Err(error) => panic!("no {event}: {error}: {:?}", self.said),
             }
         }
