@@ -11,6 +11,7 @@ mod crew;
 mod debian;
 mod deploy_check;
 pub mod dev;
+pub mod dist;
 pub mod docs;
 pub mod doctor;
 mod fingerprint;

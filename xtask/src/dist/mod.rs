@@ -1,0 +1,73 @@
+//! `cargo xtask dist`: the files of a release.
+//!
+//! [`worker`] gathers a Worker that needs no build, [`binaries`] the programs. Both write an [`archive`], which comes out
+//! the same from the same commit, with a list of its parts ([`sbom`]) and the names of its [`release`].
+
+mod archive;
+mod binaries;
+mod lock;
+pub mod release;
+mod sbom;
+mod worker;
+mod wrangler_toml;
+mod zig;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+use self::release::Release;
+use crate::paths::Paths;
+
+/// Arguments of `cargo xtask dist`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this part
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// The directory for the files [default: dist in the target directory]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Build the Worker even if nothing has changed
+    #[arg(long)]
+    force: bool,
+    /// Build the programs for this target only, such as aarch64-unknown-linux-musl
+    #[arg(long, value_name = "TARGET", conflicts_with = "force")]
+    target: Option<String>,
+}
+
+/// A part of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The Worker, with its console, ready to be deployed
+    Worker,
+    /// The programs `admit` and `origin`
+    Binaries,
+}
+
+/// Runs `cargo xtask dist`.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    let release = Release::of(&paths)?;
+    let out = args.out.clone().unwrap_or_else(|| paths.target.join("dist"));
+    let mut is_whole = true;
+    if args.only != Some(Part::Binaries) && args.target.is_none() {
+        println!("{}", paths.shown(&worker::make(&paths, &release, &out, args.force)?));
+    }
+    if args.only != Some(Part::Worker) {
+        let made = binaries::make(&paths, &release, &out, args.target.as_deref())?;
+        is_whole = made.iter().all(Option::is_some);
+        for archive in made.iter().flatten() {
+            println!("{}", paths.shown(archive));
+        }
+    }
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes the Worker's archive into `out`, built anew if `force` is set.
+pub fn worker(paths: &Paths, out: &Path, force: bool) -> Result<PathBuf> {
+    worker::make(paths, &Release::of(paths)?, out, force)
+}
