@@ -25,6 +25,7 @@ pub mod node;
 pub mod origin;
 pub mod paths;
 pub mod personas;
+mod prebuilt;
 mod private;
 pub mod run;
 pub mod rust;

@@ -21,6 +21,14 @@ pub fn build(paths: &Paths, step: &Step<'_>, program: &str, profile: &str) -> Re
     build_one(paths, step, ["--bin", program], profile)
 }
 
+/// Builds the programs of a local run in one go, and says nothing unless that fails.
+pub fn programs(paths: &Paths) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--workspace", "--bin", "admit", "--bin", "origin", "--profile", DEV]);
+    cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    Step::new(paths, "programs", "building admit and the origin", EXPECTED).quietly(true).run(&mut cargo)
+}
+
 /// Builds an example of a package of the workspace, and returns where it is.
 pub fn example(paths: &Paths, name: &str) -> Result<PathBuf> {
     let about = format!("building {name}");

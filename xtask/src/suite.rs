@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    bench, build, console,
+    bench, build, console, dist,
     guarded::Guarded,
     job::{self, Stopwatch},
     keys, node,
@@ -204,6 +204,7 @@ impl Suite<'_> {
             started = Some(Dev::start(paths, &dir)?);
             Ok(Tally::default())
         })?;
+        self.dist()?;
         let Some(dev) = started else {
             self.skip("Worker tests", "the Worker does not run");
             return Ok(());
@@ -241,6 +242,26 @@ impl Suite<'_> {
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default()))?;
         self.schemathesis()
+    }
+
+    /// The Worker's archive, built twice, the page about deployments, and a local run of the archive.
+    fn dist(&mut self) -> Result<()> {
+        let paths = self.paths;
+        let dirs = ["first", "again"].map(|name| paths.target.join("test-dist").join(name));
+        let mut made = None;
+        self.part("dist", || {
+            made = Some(dist::twice(paths, &dirs)?);
+            Ok(Tally::default())
+        })?;
+        let Some(archive) = made else {
+            self.skip("dist tests", "there is no archive");
+            return Ok(());
+        };
+        self.command("dist tests", dist::tests(paths, &dirs, test_files(&paths.in_root("tests/dist")))?)?;
+        let mut dev = Command::new(&paths.exe);
+        dev.args(["dev", "--check", "--port", &server::free_port(0)?.to_string(), "--worker"]).arg(archive);
+        dev.arg("--dir").arg(paths.target.join("test-release")).current_dir(&paths.root);
+        self.command("dev of a release", dev)
     }
 
     /// Requests made of the OpenAPI document. They write, so they get stores of their own.

@@ -13,14 +13,15 @@ mod wrangler_toml;
 mod zig;
 
 use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
+    fs,
+    path::PathBuf,
+    process::{Command, ExitCode},
 };
 
 use anyhow::Result;
 
 use self::release::Release;
-use crate::paths::Paths;
+use crate::{native, node, paths::Paths};
 
 /// Arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -67,7 +68,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Writes the Worker's archive into `out`, built anew if `force` is set.
-pub fn worker(paths: &Paths, out: &Path, force: bool) -> Result<PathBuf> {
-    worker::make(paths, &Release::of(paths)?, out, force)
+/// Makes the Worker's archive in two directories, built anew for the second one; says where the first one is.
+pub fn twice(paths: &Paths, dirs: &[PathBuf; 2]) -> Result<PathBuf> {
+    let release = Release::of(paths)?;
+    let [first, again] = dirs;
+    for dir in dirs {
+        let _absent = fs::remove_dir_all(dir);
+    }
+    let archive = worker::make(paths, &release, first, false)?;
+    worker::make(paths, &release, again, true)?;
+    Ok(archive)
+}
+
+/// The command that runs the tests of `files` with both archives and the command `admit`.
+pub fn tests(paths: &Paths, dirs: &[PathBuf; 2], files: Vec<PathBuf>) -> Result<Command> {
+    let (program, _) = node::runtime(paths)?;
+    let mut tests = Command::new(program);
+    node::apply(paths, &mut tests)?;
+    let [first, again] = dirs;
+    tests.arg("--test").args(files).current_dir(&paths.root);
+    tests.env("ADMIT_DIST", first).env("ADMIT_DIST_AGAIN", again);
+    tests.env("ADMIT_COMMAND", native::admit(paths, true)?);
+    Ok(tests)
 }
