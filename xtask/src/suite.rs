@@ -250,18 +250,14 @@ impl Suite<'_> {
         let dirs = ["first", "again"].map(|name| paths.target.join("test-dist").join(name));
         let mut made = None;
         self.part("dist", || {
-            made = Some(dist::twice(paths, &dirs)?);
-            Ok(Tally::default())
+            dist::twice(paths, &dirs).map(|archive| made = Some(archive)).map(|()| Tally::default())
         })?;
         let Some(archive) = made else {
             self.skip("dist tests", "there is no archive");
             return Ok(());
         };
         self.command("dist tests", dist::tests(paths, &dirs, test_files(&paths.in_root("tests/dist")))?)?;
-        let mut dev = Command::new(&paths.exe);
-        dev.args(["dev", "--check", "--port", &server::free_port(0)?.to_string(), "--worker"]).arg(archive);
-        dev.arg("--dir").arg(paths.target.join("test-release")).current_dir(&paths.root);
-        self.command("dev of a release", dev)
+        self.command("dev of a release", dist::dev(paths, &archive)?)
     }
 
     /// Requests made of the OpenAPI document. They write, so they get stores of their own.

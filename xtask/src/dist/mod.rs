@@ -14,14 +14,14 @@ mod zig;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use anyhow::Result;
 
 use self::release::Release;
-use crate::{native, node, paths::Paths};
+use crate::{native, node, paths::Paths, server};
 
 /// Arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -78,6 +78,14 @@ pub fn twice(paths: &Paths, dirs: &[PathBuf; 2]) -> Result<PathBuf> {
     let archive = worker::make(paths, &release, first, false)?;
     worker::make(paths, &release, again, true)?;
     Ok(archive)
+}
+
+/// The command that runs the Worker of `archive` with origin and publisher, asks what every sample viewer expects, and ends.
+pub fn dev(paths: &Paths, archive: &Path) -> Result<Command> {
+    let mut dev = Command::new(&paths.exe);
+    dev.args(["dev", "--check", "--port", &server::free_port(0)?.to_string(), "--worker"]).arg(archive);
+    dev.arg("--dir").arg(paths.target.join("test-release")).current_dir(&paths.root);
+    Ok(dev)
 }
 
 /// The command that runs the tests of `files` with both archives and the command `admit`.
