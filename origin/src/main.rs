@@ -4,16 +4,37 @@ mod commands;
 
 use std::process::ExitCode;
 
-use admit_native::argv;
+use admit_native::{argv, manual};
 use admit_publish::output::{self, Level, Notice};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A reference origin for Admit: writes, sign-in, export and change feed, on SQLite
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    command: commands::Command,
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Origin(commands::Command),
+    /// Print the completions of this command for a shell
+    Completions(manual::Completions),
+    /// Write the man pages of this command
+    #[command(hide = true)]
+    Man(manual::ManPages),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Origin(command) => command.run(),
+            Self::Completions(args) => Ok(args.print(Arguments::command())?),
+            Self::Man(args) => Ok(args.write(Arguments::command())?),
+        }
+    }
 }
 
 fn main() -> ExitCode {

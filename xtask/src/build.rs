@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The sources of the Worker.
-const INPUTS: [&str; 10] = [
+pub const INPUTS: [&str; 10] = [
     "src",
     "crates/playback/src",
     "crates/playback/Cargo.toml",

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    bench, build, console,
+    bench, build, console, dist,
     guarded::Guarded,
     job::{self, Stopwatch},
     keys, node, operations,
@@ -224,6 +224,7 @@ impl Suite<'_> {
             started = Some(Dev::start(paths, &dir)?);
             Ok(Tally::default())
         })?;
+        self.dist()?;
         let Some(dev) = started else {
             self.skip("Worker tests", "the Worker does not run");
             return Ok(());
@@ -261,6 +262,22 @@ impl Suite<'_> {
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default()))?;
         self.schemathesis()
+    }
+
+    /// The Worker's archive, built twice, the page about deployments, and a local run of the archive.
+    fn dist(&mut self) -> Result<()> {
+        let paths = self.paths;
+        let dirs = ["first", "again"].map(|name| paths.target.join("test-dist").join(name));
+        let mut made = None;
+        self.part("dist", || {
+            dist::twice(paths, &dirs).map(|archive| made = Some(archive)).map(|()| Tally::default())
+        })?;
+        let Some(archive) = made else {
+            self.skip("dist tests", "there is no archive");
+            return Ok(());
+        };
+        self.command("dist tests", dist::tests(paths, &dirs, test_files(&paths.in_root("tests/dist")))?)?;
+        self.command("dev of a release", dist::dev(paths, &archive)?)
     }
 
     /// Requests made of the OpenAPI document. They write, so they get stores of their own.
