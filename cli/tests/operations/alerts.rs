@@ -18,8 +18,11 @@ use crate::{
 const FOLLOWER: &str = "admit-follower";
 const ORIGIN: &str = "admit-origin";
 
-/// Alerts whose values would take hours or minutes to provoke: the metric, its job, and its values before and after.
-const BY_HAND: [(&str, &str, &[(&str, &str)]); 5] = [
+/// An alert, its job, and its series.
+type ByHand = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Alerts whose values would take hours or minutes to provoke: the values before and after.
+const BY_HAND: [ByHand; 5] = [
     ("AdmitFollowerBehind", FOLLOWER, &[("admit_follower_lag_changes", "0x70 20000x40")]),
     (
         "AdmitDeltaFull",

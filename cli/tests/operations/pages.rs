@@ -111,17 +111,24 @@ fn promtool_accepts_scrapes_and_queries() {
     }
 }
 
-/// The files of containers read, as far as no daemon is needed.
+/// The compose file names the images of the Dockerfile, and is one that docker-compose reads, where there is one.
 #[test]
 #[ignore = "runs with the others of this suite, by cargo xtask test"]
 fn containers_are_described() {
-    let compose = text("ops/docker/compose.yml");
-    for program in ["admit", "origin"] {
-        assert!(compose.contains(&format!("target: {program}")), "{program}");
+    let (compose, images) = (text("ops/docker/compose.yml"), text("ops/docker/Dockerfile"));
+    for (target, image) in [("admit", "admit"), ("origin", "admit-origin")] {
+        assert!(
+            images.contains(&format!(" AS {target}\n")) && images.contains(&format!("-t {image} ")),
+            "{target}"
+        );
+        assert!(compose.contains(&format!("image: {image}\n")), "{image}");
     }
-    if let Ok(output) =
-        Command::new("docker-compose").arg("-f").arg(in_root("ops/docker/compose.yml")).arg("config").output()
-    {
+    let stage = Stage::new("compose");
+    let file = stage.path("empty.env");
+    std::fs::write(&file, "").unwrap();
+    let mut config = Command::new("docker-compose");
+    config.arg("-f").arg(in_root("ops/docker/compose.yml")).arg("config");
+    if let Ok(output) = config.env("ORIGIN_ENV", &file).env("FOLLOWER_ENV", &file).output() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
