@@ -11,8 +11,9 @@ use admit_playback::{Playback, PlaybackError};
 use crate::{
     api::{cors::Cors, media_type::is_token, pass_through::PassThrough},
     limits::{
-        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, HEAD_TEXT_MAX_BYTES,
-        PASS_THROUGH_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
+        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, FRESH_MAX_SECS,
+        FRESH_SECS, HEAD_TEXT_MAX_BYTES, PASS_THROUGH_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS,
+        UPSTREAM_TIMEOUT_MS,
     },
     snapshot::head::{HeadRules, is_audience},
     token::{self, IssuerConfig, KeysConfig, check_url, parse_issuers},
@@ -30,6 +31,8 @@ pub struct Config {
     /// `SNAPSHOT_MAX_AGE_SECS`: from this age of the head on, grants must be confirmed by the origin. `None`
     /// if it is off.
     pub head_max_age_secs: Option<u32>,
+    /// `FRESH_SECS`: how often the fresh lane is asked for the head. 0 if it is off.
+    pub fresh_secs: u32,
     /// `CORS_ORIGINS`: which web pages may read responses.
     pub cors: Cors,
     /// `TRUSTED_COUNTRY_HEADER`, in lower case: the header in which a CDN in front states the viewer's
@@ -176,6 +179,7 @@ impl Config {
             snapshot_keys: required("SNAPSHOT_KEYS")?,
             head_rules: HeadRules { audience: audience(binding)?, min_seq: min_seq(binding)? },
             head_max_age_secs: head_max_age_secs(binding)?,
+            fresh_secs: fresh_secs(binding)?,
             cors: Cors::parse(&cors).map_err(|problem| ConfigError::new("CORS_ORIGINS", problem))?,
             country_header: header_name(binding, "TRUSTED_COUNTRY_HEADER")?,
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
@@ -305,6 +309,16 @@ fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<
             Err(ConfigError::new("SNAPSHOT_MAX_AGE_SECS", expected))
         }
     }
+}
+
+fn fresh_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<u32, ConfigError> {
+    let secs = match binding("FRESH_SECS") {
+        None => Some(FRESH_SECS),
+        Some(text) => text.parse().ok().filter(|secs| *secs <= FRESH_MAX_SECS),
+    };
+    secs.and_then(|secs| u32::try_from(secs).ok()).ok_or_else(|| {
+        ConfigError::new("FRESH_SECS", format!("expected 0 (off) to {FRESH_MAX_SECS}: seconds"))
+    })
 }
 
 /// Checks a secret that is sent as the value of a header, where only visible ASCII is allowed.

@@ -8,6 +8,7 @@ use super::{
     Event, Permission, Refusal, ServiceReason, Tokens, Unverified,
     authzen::Deliberation,
     batch::Checks,
+    health::Condition,
     library::{HeadState, Library},
     missing::Missing,
     plan::{PassThroughPlan, Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
@@ -294,7 +295,12 @@ impl<P: Platform> Attempt<'_, P> {
         }
         let max_age_secs = self.config.head_max_age_secs;
         let is_stale = snapshots.is_stale(max_age_secs, now);
-        let condition = if read.is_of_the_snapshot() { "" } else { snapshots.condition(max_age_secs, now) };
+        let condition = if read.is_of_the_snapshot() {
+            Condition::OK
+        } else {
+            let (source, lane) = (snapshots.versions.source(), snapshots.lane.report(now));
+            Condition { word: snapshots.condition(max_age_secs, now), source, lane }
+        };
         for version in snapshots.versions.all() {
             let source = Source { version: &version, condition, window: None };
             match read.answer(source, &mut snapshots.objects.cache, self.request, now) {

@@ -57,6 +57,15 @@ pub enum Event<'a> {
     Snapshot {
         /// Its head.
         head: &'a Head,
+        /// Where the head was read.
+        from: &'static str,
+    },
+    /// The fresh lane failed.
+    Lane {
+        /// Why.
+        problem: &'a str,
+        /// How often, since the last line of this kind.
+        times: u32,
     },
     /// The head could not be read or used, or an object that it names is not there yet.
     RefreshFailed {
@@ -172,6 +181,8 @@ pub enum EventKind {
     Configuration,
     /// [`Event::Snapshot`].
     Snapshot,
+    /// [`Event::Lane`].
+    Lane,
     /// [`Event::RefreshFailed`].
     RefreshFailed,
     /// [`Event::HeadRefused`].
@@ -206,12 +217,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Request,
         Self::Audit,
         Self::Limit,
         Self::Configuration,
         Self::Snapshot,
+        Self::Lane,
         Self::RefreshFailed,
         Self::HeadRefused,
         Self::SnapshotStale,
@@ -238,6 +250,7 @@ impl EventKind {
             Self::Limit => "limit",
             Self::Configuration => "configuration",
             Self::Snapshot => "snapshot",
+            Self::Lane => "lane",
             Self::RefreshFailed => "refresh_failed",
             Self::HeadRefused => "head_refused",
             Self::SnapshotStale => "snapshot_stale",
@@ -267,6 +280,7 @@ impl Event<'_> {
             Self::Limit { .. } => EventKind::Limit,
             Self::Configuration { .. } => EventKind::Configuration,
             Self::Snapshot { .. } => EventKind::Snapshot,
+            Self::Lane { .. } => EventKind::Lane,
             Self::RefreshFailed { .. } => EventKind::RefreshFailed,
             Self::HeadRefused { .. } => EventKind::HeadRefused,
             Self::SnapshotStale { .. } => EventKind::SnapshotStale,
@@ -311,8 +325,12 @@ impl Display for Event<'_> {
             Self::Configuration { error } | Self::RefreshFailed { error } | Self::HeadRefused { error } => {
                 line.shown("error", error);
             }
-            Self::Snapshot { head: Head { seq, customers, items, .. } } => {
+            Self::Snapshot { head: Head { seq, customers, items, .. }, from } => {
                 line.number("seq", seq).number("customers", customers).number("items", items);
+                line.text("from", from);
+            }
+            Self::Lane { problem, times } => {
+                line.text("problem", problem).number("times", &times);
             }
             Self::SnapshotStale { head: Head { seq, as_of, .. }, age_secs } => {
                 line.number("seq", seq).number("as_of", as_of).number("age_secs", &age_secs);

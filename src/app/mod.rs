@@ -60,7 +60,7 @@ use crate::{
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
-    ports::{Limit, Platform, SignatureVerifier},
+    ports::{FreshLane as _, Limit, Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
     token::{TokenVerifier, VerifiedToken},
 };
@@ -118,6 +118,9 @@ impl<P: Platform> App<P> {
     /// A key of the configuration cannot be used.
     pub fn new(platform: P, config: Config) -> Result<Self, ConfigError> {
         let library = Library::new(&config, platform.verifier())?;
+        if platform.lane().is_there() {
+            library.write().lane.open(config.fresh_secs);
+        }
         let tokens = Tokens::new(&config.issuers, platform.verifier(), platform.log())?;
         Ok(Self {
             completion: Completion::new(&config),
@@ -420,9 +423,8 @@ impl<P: Platform> App<P> {
     pub fn begin_refresh(&self) -> Option<Refresh<P::Verifier>> {
         let now = self.now();
         let snapshots = &mut *self.library.write();
-        if snapshots.refresh_due(now) {
-            snapshots.watch.refresh_begins(now);
-            return Some(Refresh(Refreshed::Head));
+        if let Some(due) = snapshots.begin_behind(now) {
+            return Some(Refresh(Refreshed::Head(due)));
         }
         let keys = self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)));
         keys.or_else(|| self.begin_warming())
@@ -432,7 +434,7 @@ impl<P: Platform> App<P> {
     pub async fn refresh(&self, refresh: Refresh<P::Verifier>) {
         let supply = self.supply();
         match refresh.0 {
-            Refreshed::Head => supply.library.refresh_head().boxed_local().await,
+            Refreshed::Head(due) => supply.library.refresh(due).boxed_local().await,
             Refreshed::Keys(ticket) => supply.keys.load(ticket).boxed_local().await,
             Refreshed::Viewer(authorization) => self.warm(&authorization).boxed_local().await,
         }

@@ -3,6 +3,7 @@
 // and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { console_page, is_console } from "./console.mjs";
+export { Fresh, FreshHead } from "./fresh.mjs";
 import Generated from "./generated.js";
 import { Known, is_page, item_of } from "./known.mjs";
 import { points_of } from "./points.mjs";

@@ -6,6 +6,7 @@ mod fetch;
 mod hash;
 mod hot;
 mod kv;
+mod lane;
 mod limits;
 mod platform;
 mod request;

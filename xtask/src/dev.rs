@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let reference = origin.as_ref().and_then(|origin| origin.reference.as_ref());
     let run = Run {
         dir: dir.clone(),
-        edge_url,
+        edge_url: edge_url.clone(),
         origin_url: origin.as_ref().map(|origin| origin.url.clone()),
         origin_program: reference.map(|reference| reference.program.clone()),
         origin_database: reference.map(|reference| reference.database.clone()),

@@ -7,7 +7,7 @@ use futures_util::{
     future::{join, try_join3},
 };
 
-use super::{LoadError, Reader, Snapshots, all};
+use super::{Due, HeadSource, LoadError, Reader, Snapshots, all};
 use crate::{
     app::{Event, Tokens, seconds},
     limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
@@ -48,9 +48,9 @@ pub(in crate::app) struct Loader<'a, P: Platform> {
 }
 
 impl<P: Platform> Loader<'_, P> {
-    /// Reads the head, unless another request is reading it and this one may wait for that.
+    /// Reads the heads that are due, unless another request is reading it and this one may wait for that.
     pub async fn load_head(&self, may_wait: bool) -> Load {
-        if may_wait && self.reader.library.read().watch.is_refreshing(self.now()) {
+        if may_wait && self.reader.library.read().is_read_elsewhere(self.now()) {
             return Load::Elsewhere(None);
         }
         self.refresh_head().await;
@@ -82,38 +82,62 @@ impl<P: Platform> Loader<'_, P> {
         load
     }
 
-    /// Reads the head and, if it is new, the parts of a version that every check needs. If anything fails, the version
-    /// in use stays.
+    /// Reads the heads that are due, at least the stored one if none is, and the parts of a new version that every check
+    /// needs. If anything fails, the version in use stays.
     pub async fn refresh_head(&self) {
-        let Reader { library, platform, .. } = self.reader;
-        let generation = {
-            let watch = &mut library.write().watch;
-            watch.refresh_begins(self.now());
-            watch.generation()
+        let due = self.reader.library.write().begin_before(self.now());
+        self.refresh(due).await;
+    }
+
+    /// Reads the heads that are due, at the same time. The newer one takes over.
+    pub async fn refresh(&self, due: Due) {
+        let library = self.reader.library;
+        let generation = library.read().watch.generation();
+        let stored = async { if due.store { Some(self.read_stored().await) } else { None } };
+        let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
+        let (stored, fresh) = join(stored.boxed_local(), fresh.boxed_local()).await;
+        let (stored, start) = match stored {
+            Some((value, start)) => (Some((HeadSource::Store, value)), start),
+            None => (None, None),
         };
-        let outcome = self.load_version().await;
-        let now = self.now();
-        let snapshots = &mut *library.write();
-        match outcome {
-            Ok(None) => snapshots.watch.confirmed(now),
-            Ok(Some(version)) => {
-                Event::Snapshot { head: &version.head }.log(platform.log());
-                snapshots.install(version, now);
-            }
-            Err(error) => {
-                snapshots.refresh_failed(now);
-                let event = if error.is_refusal() {
-                    Event::HeadRefused { error: &error }
-                } else {
-                    Event::RefreshFailed { error: &error }
-                };
-                event.log(platform.log());
-            }
+        let fresh = fresh.map(|value| (HeadSource::Lane, value));
+        for (source, value) in fresh.into_iter().chain(stored) {
+            let outcome = match value {
+                Ok(value) => self.version_of(&value, start.as_deref()).await,
+                Err(error) => Err(error),
+            };
+            self.take(source, outcome);
         }
-        self.log_doubts(snapshots, now);
+        let snapshots = &mut *library.write();
+        self.log_doubts(snapshots, self.now());
         if snapshots.watch.generation() != generation {
             // A head was stored meanwhile; the one that was read may be the one before it.
             snapshots.watch.expire();
+            snapshots.lane.expire();
+        }
+    }
+
+    /// What was read in one place takes over, or the watch of that place notes that it did not.
+    fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>) {
+        let (now, log) = (self.now(), self.reader.platform.log());
+        let snapshots = &mut *self.reader.library.write();
+        let outcome = outcome.map(|version| {
+            if let Some(version) = version {
+                Event::Snapshot { head: &version.head, from: source.name() }.log(log);
+                snapshots.versions.install(version, source);
+            }
+        });
+        match (source, outcome) {
+            (HeadSource::Store, Ok(())) => snapshots.watch.confirmed(now),
+            // The store shows a new head some time after the lane.
+            (HeadSource::Store, Err(error)) if error.is_older() && snapshots.is_from_lane() => {
+                snapshots.watch.confirmed(now);
+            }
+            (HeadSource::Store, Err(error)) => {
+                snapshots.refresh_failed(now);
+                error.log(log);
+            }
+            (HeadSource::Lane, outcome) => Self::note_lane(snapshots, outcome, now, log),
         }
     }
 
@@ -131,16 +155,15 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    /// The version that the stored head names; `None` when it is the one in use. An isolate that has no version yet reads
-    /// the starting value at the same time.
-    async fn load_version(&self) -> Result<Option<Version>, LoadError> {
+    /// The stored head, and the starting value with it in an isolate that has no version yet.
+    async fn read_stored(&self) -> (Result<Vec<u8>, LoadError>, Option<Vec<u8>>) {
         let store = self.reader.platform.store();
         let is_first = self.reader.library.read().versions.current().is_none();
         // What it holds is only believed by its digests, and without it the objects are read one by one: whatever is
         // wrong with it does no harm.
         let start = async { if is_first { store.get(START_KEY).await.ok().flatten() } else { None } };
         let (value, start) = join(store.get(HEAD_KEY), start.boxed_local()).await;
-        self.version_of(&value?.ok_or(LoadError::NotFound)?, start.as_deref()).await
+        (value.map_err(LoadError::from).and_then(|value| value.ok_or(LoadError::NotFound)), start)
     }
 
     /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`
@@ -243,7 +266,7 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    fn now(&self) -> UnixSecs {
+    pub(super) fn now(&self) -> UnixSecs {
         seconds(self.reader.platform.now_ms())
     }
 }

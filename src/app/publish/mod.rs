@@ -192,6 +192,11 @@ impl<P: Platform> Publisher<'_, P> {
         let reply = reply?;
         library.write().watch.expire();
         library.deny_by(&head, self.tokens, seconds(platform.now_ms()));
+        let reply = match self.loader.announce(value).boxed_local().await {
+            None => reply,
+            // What is stored stays stored: without the lane it only arrives later.
+            Some(is_announced) => stored(if is_announced { ANNOUNCED } else { NOT_ANNOUNCED }),
+        };
         Ok(Transferred { reply, seq: Some(head.seq) })
     }
 
@@ -281,6 +286,10 @@ impl Transfer {
         })
     }
 }
+
+/// The answer to a head, where there is a fresh lane.
+const ANNOUNCED: &str = r#""head","announced":true"#;
+const NOT_ANNOUNCED: &str = r#""head","announced":false"#;
 
 /// 201. `what` is JSON.
 fn stored(what: &str) -> Reply {

@@ -46,6 +46,7 @@ use crate::{
 #[derive(Serialize)]
 struct EdgeReport {
     now: UnixSecs,
+    head_from: &'static str,
     head: Option<HeadReport>,
     kid: Option<String>,
     stored: Option<StoredHead>,
@@ -112,9 +113,10 @@ impl<P: Platform> Publisher<'_, P> {
             head = Some(HeadReport::new(&version.head, effects, Signature::Verified, now));
             objects = Some(self.objects(version).await?);
         }
+        let head_from = library.read().versions.source().name();
         let history = self.history(now).await?;
         let configuration = Configuration::of(self.config);
-        let report = EdgeReport { now, head, kid, stored, objects, history, configuration };
+        let report = EdgeReport { now, head_from, head, kid, stored, objects, history, configuration };
         Ok(Reply::ok(json(&report), Caching::Private))
     }
 

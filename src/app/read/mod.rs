@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     ServiceReason,
     asker::{AccessCheck, asker},
-    health::Health,
+    health::{Condition, Health},
     unavailable,
 };
 use crate::{
@@ -146,7 +146,7 @@ pub(super) struct Source<'a> {
     /// The version of the snapshot.
     pub version: &'a Version,
     /// The state of the snapshot, for `/healthz`.
-    pub condition: &'static str,
+    pub condition: Condition,
     /// Which members of a package the version has; nothing if it has all of them.
     pub window: Option<MemberWindow>,
 }

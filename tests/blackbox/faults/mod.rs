@@ -13,6 +13,7 @@ mod edge;
 mod evidence;
 mod external_ids;
 mod forward;
+mod fresh;
 mod freshness;
 mod head;
 mod joined;

@@ -3,6 +3,7 @@
 mod bodies;
 mod console;
 mod edge;
+mod fresh;
 mod keys;
 mod known;
 mod origin;
