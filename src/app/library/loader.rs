@@ -36,7 +36,7 @@ pub(in crate::app) enum Load {
 }
 
 /// Objects that came along with something else that was read, each with the name that its bytes have.
-pub(in crate::app) type AtHand<'a> = [(ObjectName, &'a [u8])];
+pub(super) type AtHand<'a> = [(ObjectName, &'a [u8])];
 
 /// Loads what the library lacks.
 pub(in crate::app) struct Loader<'a, P: Platform> {
