@@ -50,6 +50,13 @@ class Ratelimit {
 export default (env) => new Ratelimit(env.config.simple);
 "#;
 
+/// A substitute for Analytics Engine, which workerd has as an experiment only. A variable with this value becomes such a
+/// binding, and each point a line of output.
+pub const DATASET: &str = "tests: a dataset";
+pub const POINTS: &str = r#"
+export default () => ({ writeDataPoint(point) { console.log("point " + JSON.stringify(point)); } });
+"#;
+
 /// The parts of the configuration for a fresh lane: its object, and a second isolate that shares it.
 #[derive(Default)]
 pub struct Lane {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::{
     callers::{self, Callers},
     client, contract,
-    stand_ins::{CF_HEADER, KV, LIMITS, Lane},
+    stand_ins::{CF_HEADER, DATASET, KV, LIMITS, Lane, POINTS},
     subject::Subject,
     wire::{Answer, Wire},
 };
@@ -31,8 +31,16 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
 
 /// The Worker's modules of JavaScript, as `cargo xtask build` puts them.
-const MODULES: [&str; 7] =
-    ["index.js", "generated.js", "console.mjs", "fresh.mjs", "head_keeper.mjs", "known.mjs", "rpc.mjs"];
+const MODULES: [&str; 8] = [
+    "index.js",
+    "generated.js",
+    "console.mjs",
+    "fresh.mjs",
+    "head_keeper.mjs",
+    "known.mjs",
+    "points.mjs",
+    "rpc.mjs",
+];
 
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
@@ -88,11 +96,14 @@ impl Workerd {
         fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
         fs::write(dir.join("limits.js"), LIMITS).unwrap();
+        fs::write(dir.join("points.js"), POINTS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
             // In a file, so that the value need not be escaped.
             fs::write(dir.join(format!("variable-{index}")), value).unwrap();
-            bindings += &if value.starts_with(r#"{"simple":"#) {
+            bindings += &if value == DATASET {
+                format!("(name = \"{name}\", wrapped = (moduleName = \"tests:points\")), ")
+            } else if value.starts_with(r#"{"simple":"#) {
                 let inner = format!("(name = \"config\", json = embed \"variable-{index}\")");
                 let limits = "moduleName = \"tests:ratelimit\", innerBindings";
                 format!("(name = \"{name}\", wrapped = ({limits} = [{inner}])), ")
@@ -329,7 +340,10 @@ fn config(bindings: &str, assets: &str, has_entrypoint: bool, has_lane: bool) ->
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
+  extensions = [(modules = [
+    (name = "tests:ratelimit", esModule = embed "limits.js", internal = true),
+    (name = "tests:points", esModule = embed "points.js", internal = true)
+  ])],
   services = [
     (name = "main", worker = .main),
     (name = "kv", worker = .kv),{services}{assets}{lane_services}

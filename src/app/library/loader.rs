@@ -4,13 +4,13 @@ use std::{borrow::Cow, rc::Rc};
 
 use futures_util::{
     FutureExt as _,
-    future::{Either, join, select, try_join3},
+    future::{join, try_join3},
 };
 
 use super::{Due, HeadSource, LoadError, Reader, Snapshots, all};
 use crate::{
     app::{Event, Tokens, seconds},
-    limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX, START_TIMEOUT_MS},
+    limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
     ports::{ObjectStore as _, Platform},
     snapshot::{
         directory::Directory,
@@ -36,7 +36,7 @@ pub(in crate::app) enum Load {
 }
 
 /// Objects that came along with something else that was read, each with the name that its bytes have.
-pub(in crate::app) type AtHand<'a> = [(ObjectName, &'a [u8])];
+pub(super) type AtHand<'a> = [(ObjectName, &'a [u8])];
 
 /// Loads what the library lacks.
 pub(in crate::app) struct Loader<'a, P: Platform> {
@@ -159,20 +159,11 @@ impl<P: Platform> Loader<'_, P> {
     async fn read_stored(&self) -> (Result<Vec<u8>, LoadError>, Option<Vec<u8>>) {
         let store = self.reader.platform.store();
         let is_first = self.reader.library.read().versions.current().is_none();
-        let start = async { if is_first { self.read_start().await } else { None } };
+        // What it holds is only believed by its digests, and without it the objects are read one by one: whatever is
+        // wrong with it does no harm.
+        let start = async { if is_first { store.get(START_KEY).await.ok().flatten() } else { None } };
         let (value, start) = join(store.get(HEAD_KEY), start.boxed_local()).await;
         (value.map_err(LoadError::from).and_then(|value| value.ok_or(LoadError::NotFound)), start)
-    }
-
-    /// The starting value, if it comes in time. What it holds is only believed by its digests, and without it the objects
-    /// are read one by one: whatever is wrong with it does no harm.
-    async fn read_start(&self) -> Option<Vec<u8>> {
-        let platform = self.reader.platform;
-        let start = platform.store().get(START_KEY).boxed_local();
-        match select(start, platform.sleep(START_TIMEOUT_MS).boxed_local()).await {
-            Either::Left((start, _)) => start.ok().flatten(),
-            Either::Right(_) => None,
-        }
     }
 
     /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`

@@ -18,7 +18,7 @@ use std::cell::{Ref, RefCell, RefMut};
 
 pub(super) use self::{
     lane_watch::LaneReport,
-    loader::{AtHand, Load, Loader},
+    loader::{Load, Loader},
     reader::{LoadError, Reader, all},
     snapshots::{Due, HeadState, Snapshots},
     versions::HeadSource,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     limits::DEGRADED_SECS,
-    snapshot::{object::Digest, time::UnixSecs, version::Version},
+    snapshot::{object::Digest, time::UnixSecs},
 };
 
 pub use super::head_watch::HeadState;
@@ -184,6 +184,7 @@ mod tests {
             index::{Index, NewTree, encode_index},
             key::ItemSalt,
             object::{ObjectKind, ObjectName},
+            version::Version,
         },
     };
 

@@ -12,7 +12,7 @@ use crate::{
         json::json,
         reply::{Caching, Reply},
     },
-    app::library::{AtHand, LoadError, all},
+    app::library::{LoadError, all},
     limits::{
         CHECKS_AT_ONCE, DIFF_ANSWER_BYTES, DIFF_LOOKS_MAX, DIFF_PAGE_BYTES, DIFF_PAGE_PARTS,
         DIFF_PARTS_AT_ONCE, OBJECT_MAX_BYTES,
@@ -79,7 +79,7 @@ impl<P: Platform> Publisher<'_, P> {
         let digest = delta.map(|delta| self.reader.digest_of(delta));
         let at_hand = digest.map(|digest| ObjectName { kind: ObjectKind::Delta, digest }).zip(delta);
         let at_hand = at_hand.as_slice();
-        let [before, after] = heads.map(|head| self.open(head, stored, at_hand));
+        let [before, after] = heads.map(|head| self.loader.open(head, at_hand));
         let before = before.await?;
         let after = after.await?;
         let mut body = "{".to_owned();
@@ -96,6 +96,15 @@ impl<P: Platform> Publisher<'_, P> {
         for (name, shown) in ["customers", "items"].into_iter().zip(&shown) {
             shown.push(name, &mut body);
         }
+        let is_named = |name: &ObjectName| {
+            question.token.is_none()
+                && [&before, &after].iter().any(|version| version.head.delta == Some(name.digest))
+        };
+        if let (Some(_), [(name, delta)]) = (&next, at_hand)
+            && is_named(name)
+        {
+            self.keep_delta(*name, delta).await?;
+        }
         let token = next.map(|cursor| {
             DiffToken { before: Named::of(&before.head), after: Named::of(&after.head), cursor }.text()
         });
@@ -105,24 +114,14 @@ impl<P: Platform> Publisher<'_, P> {
         Ok(Reply::ok(body, Caching::Private))
     }
 
-    /// The version that a head names. A head that only a page token names may have been replaced since, and its delta may
-    /// have been stored with it alone: the stored head stands for it then, if the rest is the same.
-    async fn open(
-        &self,
-        head: Head,
-        stored: Option<HeadValue<'_>>,
-        at_hand: &AtHand<'_>,
-    ) -> Result<Version, Failed> {
-        let (index, directory) = (head.index, head.directory);
-        match self.loader.open(head, at_hand).await {
-            Err(LoadError::NotFound) => {}
-            opened => return Ok(opened?),
+    /// Stores the delta that the head carries as an object, if it is not one yet. The next head carries another, and the
+    /// pages that follow are about this one; once no head names it, it is collected as any other object.
+    async fn keep_delta(&self, name: ObjectName, delta: &[u8]) -> Result<(), Failed> {
+        match self.reader.read_recent(name).await {
+            Ok(_) => Ok(()),
+            Err(LoadError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(self.reader.platform.store().put(&name.to_string(), delta).await?),
         }
-        let stored = self.reader.verify_head(stored.ok_or(ApiError::ObjectNotFound)?.jws)?;
-        if (stored.index, stored.directory) != (index, directory) {
-            return Err(ApiError::ObjectNotFound.into());
-        }
-        Ok(self.loader.open(stored, at_hand).await?)
     }
 
     /// The head of a version: a kept one, or the stored head, whose version may be a delta and have no record.

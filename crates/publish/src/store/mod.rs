@@ -178,6 +178,12 @@ impl Store {
         self.0.holder().map(drop)
     }
 
+    /// When this run's lease ends unless it is renewed, if it has taken one.
+    pub fn tenure_until(&self) -> Option<UnixSecs> {
+        let tenure = self.0.tenure.lock().unwrap_or_else(PoisonError::into_inner);
+        tenure.as_ref().map(|tenure| tenure.until())
+    }
+
     /// The current lease, as far as the store shows it.
     ///
     /// # Errors
