@@ -62,9 +62,11 @@ pub fn run(bench: &Bench<'_>, customers: u64) -> Result<Vec<Figure>> {
 fn figures(changes: usize, writes: usize, secs: f64) -> [Figure; 2] {
     let noun = if changes == 1 { "change" } else { "changes" };
     let label = |label: &str| format!("{} {noun}: {label}", grouped(changes as f64));
+    // Ten thousand changes may be too long to stand beside the head.
+    let writes_max = if changes == 1 { Target::Exactly(1.0) } else { Target::AtMost(2.0) };
     [
         Figure::new(format!("sync_{changes}_writes"), label("writes"), Unit::Count, writes as f64)
-            .with_target(Target::Exactly(2.0)),
+            .with_target(writes_max),
         Figure::new(format!("sync_{changes}_secs"), label("time"), Unit::Secs, secs),
     ]
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::faults::{
     edge::{Business, Edge, START, Signer, fetched_viewer, token, viewer},
-    joined::revoked,
+    joined::{revoked, revoked_of},
     origin::{Pair, answer},
 };
 
@@ -16,7 +16,8 @@ const ROUND_MS: u64 = 100;
 
 /// Status and number of reads in a row.
 fn rounds(edge: &Edge, path: &str, token: &str) -> (u16, u64) {
-    let (clock, authorization) = (edge.platform().clock(), format!("Bearer {token}"));
+    let clock = edge.platform().clock();
+    let authorization = if token.is_empty() { String::new() } else { format!("Bearer {token}") };
     let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
     let before_ms = clock.now_ms();
     let answered =
@@ -200,44 +201,54 @@ fn a_failed_sign_in_loads_nothing() {
     assert!(pair.edge.platform().store().reads().is_empty());
 }
 
-/// What a sync costs edges and store by either form. `cargo test -- --nocapture` prints it; docs/adr/0057 quotes it.
+/// What a sync costs store and edges by either form: docs/adr/0057 has the table that this prints
+/// (`cargo nextest run one_value_or_two --no-capture`).
 #[test]
 fn one_value_or_two() {
-    println!("isolate              form   reads in a row   bytes read");
-    for delta_customers in [1, 1_000] {
-        let publisher = published(&Business::new(1, FOREVER));
-        let (business, delta) = crate::faults::joined::revoked_of(2, delta_customers);
-        let mut costs = Vec::new();
+    println!("| | delta, bytes | one value | two |\n| --- | --- | --- | --- |");
+    for delta_customers in [1, 1_000, 4_000] {
+        let (business, delta) = revoked_of(2, delta_customers);
+        let (jws, path) = (business.jws(Signer::Publisher), format!("/snapshot/{}", business.delta_key()));
+        let mut rows: Vec<Vec<(u64, usize)>> = Vec::new();
         for is_joined in [true, false] {
-            let store = publisher.platform().store();
-            store.insert(&business.delta_key(), &delta);
-            let jws = business.jws(Signer::Publisher).into_bytes();
-            let value = if is_joined { business.joined(&delta) } else { jws };
-            Business::new(1, FOREVER).publish(publisher.platform());
+            let publisher = published(&Business::new(1, FOREVER));
             let woken = new_isolate(&publisher);
             assert_eq!(rounds(&woken, "/items/1/access", &viewer()).0, 200);
-            store.insert("head", &value);
-            woken.advance_secs(3_600);
-            let mut measure = |name: &str, edge: &Edge| {
+            // The publish: requests and writes, and the bytes that the Worker reads for it.
+            let store = publisher.platform().store();
+            store.set_latency_ms(0);
+            store.forget_operations();
+            let before = store.bytes_read();
+            if !is_joined {
+                assert_eq!(publisher.publish("PUT", &path, "", delta.clone()).status, 201);
+            }
+            let value = if is_joined { business.joined(&delta) } else { jws.clone().into_bytes() };
+            assert_eq!(publisher.publish("PUT", "/snapshot/head", "", value).status, 201);
+            let mut costs = vec![(store.writes().len() as u64, store.bytes_read() - before)];
+            store.set_latency_ms(ROUND_MS);
+            let mut measure = |edge: &Edge| {
                 let before = store.bytes_read();
                 let (status, rounds) = rounds(edge, "/items/1/access", &viewer());
                 assert_eq!(status, 402);
-                let bytes = store.bytes_read() - before;
-                let form = if is_joined { "one" } else { "two" };
-                println!("{name:20} {form:6} {rounds:14} {bytes:12}   (delta of {} bytes)", delta.len());
-                costs.push((rounds, bytes));
+                costs.push((rounds, store.bytes_read() - before));
             };
-            measure("woken, changed", &woken);
             woken.advance_secs(3_600);
-            measure("woken, unchanged", &woken);
-            measure("new", &new_isolate(&publisher));
+            measure(&woken);
+            woken.advance_secs(3_600);
+            measure(&woken);
+            measure(&new_isolate(&publisher));
+            rows.push(costs);
         }
-        let [woken, same, new, woken_two, same_two, new_two] = costs[..] else { panic!("{costs:?}") };
-        assert_eq!([woken.0, same.0, new.0], [1, 1, 2]);
-        assert_eq!([woken_two.0, same_two.0, new_two.0], [2, 1, 3]);
-        // The same bytes, but for the line feed; only a head that has not changed costs the delta again.
-        assert_eq!(woken.1, woken_two.1 + 1);
-        assert_eq!(same.1, same_two.1 + delta.len() + 1);
+        let names = ["publish: writes", "woken, changed", "woken, unchanged", "new"];
+        for (name, (one, two)) in names.iter().zip(rows[0].iter().zip(&rows[1])) {
+            println!("| {name} | {} | {}, {} bytes read | {}, {} |", delta.len(), one.0, one.1, two.0, two.1);
+        }
+        let count = |row: &Vec<(u64, usize)>| row.iter().map(|cost| cost.0).collect::<Vec<_>>();
+        assert_eq!(count(&rows[0]), [1, 1, 1, 2]);
+        assert_eq!(count(&rows[1]), [2, 2, 1, 3]);
+        // The same bytes, but for the line feed; only a head that has not changed brings the delta again.
+        assert_eq!(rows[0][1].1, rows[1][1].1 + 1);
+        assert_eq!(rows[0][2].1, rows[1][2].1 + delta.len() + 1);
     }
 }
 
