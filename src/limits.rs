@@ -225,6 +225,10 @@ pub const OBJECT_CACHE_TTL_SECS: u64 = 24 * 3_600;
 /// Time limit for a read of KV. Cold reads take up to a few hundred milliseconds.
 pub const STORE_TIMEOUT_MS: u64 = 3_000;
 
+/// Number of viewers whose shards wait to be loaded behind an answer. Each request has one at most, so that more only
+/// wait where hundreds of requests are answered at once.
+pub const WARMED_MAX: usize = 16;
+
 /// Time limit for a write, a removal or a list. 8 MiB travel far, and only a publisher waits for them.
 pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;
 

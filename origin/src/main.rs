@@ -5,6 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use admit_native::{argv, manual};
+use admit_publish::output::{self, Level, Notice};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A reference origin for Admit: writes, sign-in, export and change feed, on SQLite
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
     match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("origin: {error:#}");
+            let notice = Notice::new("ended", format!("origin: {error:#}"));
+            output::tell_notice(&notice.with("error", format!("{error:#}")), Level::Error);
             ExitCode::FAILURE
         }
     }

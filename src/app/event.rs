@@ -34,6 +34,8 @@ pub enum Event<'a> {
         reason: &'a str,
         /// More about it; left out when empty.
         detail: &'a str,
+        /// The trace that the request belongs to; left out when empty.
+        trace_id: &'a str,
     },
     /// Something was changed, or an attempt was made to change it.
     Audit(&'a AuditEvent<'a>),
@@ -293,11 +295,13 @@ impl Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Line::new(self.kind());
         match *self {
-            Self::Request { request_id, method, path, status, reason, detail } => {
+            Self::Request { request_id, method, path, status, reason, detail, trace_id } => {
                 line.text("request_id", request_id).text("method", method).text("path", path);
                 line.number("status", &status).text("reason", reason);
-                if !detail.is_empty() {
-                    line.text("detail", detail);
+                for (name, text) in [("detail", detail), ("trace_id", trace_id)] {
+                    if !text.is_empty() {
+                        line.text(name, text);
+                    }
                 }
             }
             Self::Audit(event) => event.write(&mut line),

@@ -22,6 +22,7 @@ pub(super) struct Health<'a> {
 impl Health<'_> {
     /// The answer; `is_detailed` for those who may read the snapshot anyway. A stranger learns whether it works, and how
     /// old the head is in whole minutes: not how much there is, nor how often it changes.
+    #[inline(never)]
     pub fn reply(self, is_detailed: bool, now: UnixSecs) -> Reply {
         let Head { seq, as_of, customers, items, .. } = self.version.head;
         // The age of the head: how long ago the origin was heard. How long ago the data changed is another question.

@@ -49,4 +49,6 @@ pub struct Refresh<V: SignatureVerifier>(pub(super) Refreshed<V>);
 pub(super) enum Refreshed<V: SignatureVerifier> {
     Head,
     Keys(KeyTicket<V>),
+    /// What the checks of a viewer need, whom this value of `Authorization` names.
+    Viewer(String),
 }

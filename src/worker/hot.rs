@@ -99,7 +99,7 @@ pub fn answer(
     }
     let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
     let passed = if is_read { Vec::new() } else { further_headers(&request.headers(), false) };
-    let incoming = Incoming {
+    let mut incoming = Incoming {
         request,
         method,
         url,
@@ -137,6 +137,7 @@ pub fn answer(
         // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
         Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
+            incoming.read_trace(service.config());
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
             given(&reply, incoming.is_head(), is_call)

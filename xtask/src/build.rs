@@ -102,7 +102,8 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     }
     let _absent = fs::remove_file(&stamp);
     let mut command = worker_build(paths, rust)?;
-    command.current_dir(&paths.root);
+    // `shrink` optimises, with other rules for what is inlined.
+    command.arg("--no-opt").current_dir(&paths.root);
     Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
         .quietly(quiet)
         .run(&mut command)?;

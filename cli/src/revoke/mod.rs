@@ -189,7 +189,12 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
             );
         }
         head.published_at = Some(store.now()?);
-        let error = match store.put_head(NewHead { head: &head, follows: Some(&published), signer }) {
+        let error = match store.put_head(NewHead {
+            head: &head,
+            follows: Some(&published),
+            takes_away: false,
+            signer,
+        }) {
             Ok(head) => return Ok(head),
             Err(error) => error,
         };

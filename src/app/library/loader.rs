@@ -1,8 +1,11 @@
 //! Fills the library: head, versions, shards and pages.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
-use futures_util::{FutureExt as _, future::try_join3};
+use futures_util::{
+    FutureExt as _,
+    future::{join, try_join3},
+};
 
 use super::{LoadError, Reader, Snapshots, all};
 use crate::{
@@ -12,8 +15,11 @@ use crate::{
     snapshot::{
         directory::Directory,
         head::Head,
+        head_value::HeadValue,
         index::Index,
         object::{HEAD_KEY, ObjectKind, ObjectName},
+        pack::unpack_by,
+        store_key::START_KEY,
         time::UnixSecs,
         version::Version,
     },
@@ -28,6 +34,9 @@ pub(in crate::app) enum Load {
     /// objects: there is no use in trying while that one is being loaded.
     Elsewhere(Option<ObjectName>),
 }
+
+/// Objects that came along with something else that was read, each with the name that its bytes have.
+pub(in crate::app) type AtHand<'a> = [(ObjectName, &'a [u8])];
 
 /// Loads what the library lacks.
 pub(in crate::app) struct Loader<'a, P: Platform> {
@@ -122,11 +131,24 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    /// The version that the stored head names; `None` when it is the one in use.
+    /// The version that the stored head names; `None` when it is the one in use. An isolate that has no version yet reads
+    /// the starting value at the same time.
     async fn load_version(&self) -> Result<Option<Version>, LoadError> {
-        let Reader { library, platform, .. } = self.reader;
-        let jws = platform.store().get(HEAD_KEY).await?.ok_or(LoadError::NotFound)?;
-        let head = self.reader.verify_head(&jws)?;
+        let store = self.reader.platform.store();
+        let is_first = self.reader.library.read().versions.current().is_none();
+        // What it holds is only believed by its digests, and without it the objects are read one by one: whatever is
+        // wrong with it does no harm.
+        let start = async { if is_first { store.get(START_KEY).await.ok().flatten() } else { None } };
+        let (value, start) = join(store.get(HEAD_KEY), start.boxed_local()).await;
+        self.version_of(&value?.ok_or(LoadError::NotFound)?, start.as_deref()).await
+    }
+
+    /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`
+    /// is the starting value, if it was read.
+    async fn version_of(&self, value: &[u8], start: Option<&[u8]>) -> Result<Option<Version>, LoadError> {
+        let library = self.reader.library;
+        let value = HeadValue::split(value);
+        let head = self.reader.verify_head(value.jws)?;
         let current = library.read().versions.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
         // Revocations do not wait for the head's objects, which may fail to load.
@@ -134,17 +156,22 @@ impl<P: Platform> Loader<'_, P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        self.open(head).await.map(Some)
+        let digest_of = |bytes: &[u8]| self.reader.digest_of(bytes);
+        value.check_by(&head, digest_of)?;
+        let mut at_hand = start.and_then(|start| unpack_by(start, digest_of).ok()).unwrap_or_default();
+        at_hand.extend(value.named(&head));
+        self.open(head, &at_hand).await.map(Some)
     }
 
-    /// The version that a head names, with the parts that every check needs. Shards are loaded when a check asks for them.
-    pub async fn open(&self, head: Head) -> Result<Version, LoadError> {
+    /// The version that a head names, with the parts that every check needs: those `at_hand`, and the others from the
+    /// store. Shards are loaded when a check asks for them.
+    pub async fn open(&self, head: Head, at_hand: &AtHand<'_>) -> Result<Version, LoadError> {
         let current = self.reader.library.read().versions.current().cloned();
         let current = current.as_deref();
         let (index, directory, delta) = try_join3(
-            self.load_index(&head, current),
-            self.load_directory(&head, current),
-            self.load_delta(&head, current),
+            self.load_index(&head, current, at_hand),
+            self.load_directory(&head, current, at_hand),
+            self.load_delta(&head, current, at_hand),
         )
         .await?;
         Ok(Version { head, index, directory, delta })
@@ -152,37 +179,51 @@ impl<P: Platform> Loader<'_, P> {
 
     // Most syncs change the delta alone: a part that stays the same is taken from the version in use.
 
-    async fn load_index(&self, head: &Head, current: Option<&Version>) -> Result<Rc<Index>, LoadError> {
+    async fn load_index(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+        at_hand: &AtHand<'_>,
+    ) -> Result<Rc<Index>, LoadError> {
         if let Some(current) = current.filter(|current| current.head.index == head.index) {
             return Ok(Rc::clone(&current.index));
         }
-        let object =
-            self.reader.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
-        Ok(Rc::new(Index::decode(object)?))
+        let name = ObjectName { kind: ObjectKind::Index, digest: head.index };
+        Ok(Rc::new(Index::decode(self.object(name, at_hand).await?.into_owned())?))
     }
 
     async fn load_directory(
         &self,
         head: &Head,
         current: Option<&Version>,
+        at_hand: &AtHand<'_>,
     ) -> Result<Rc<Directory>, LoadError> {
         if let Some(current) = current.filter(|current| current.head.directory == head.directory) {
             return Ok(Rc::clone(&current.directory));
         }
         let name = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
-        Ok(Rc::new(Directory::decode(&self.reader.read_object(name).await?)?))
+        Ok(Rc::new(Directory::decode(&self.object(name, at_hand).await?)?))
     }
 
     async fn load_delta(
         &self,
         head: &Head,
         current: Option<&Version>,
+        at_hand: &AtHand<'_>,
     ) -> Result<Option<Rc<[u8]>>, LoadError> {
         let Some(digest) = head.delta else { return Ok(None) };
         if let Some(current) = current.filter(|current| current.head.delta == head.delta) {
             return Ok(current.delta.clone());
         }
-        Ok(Some(self.reader.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into()))
+        let name = ObjectName { kind: ObjectKind::Delta, digest };
+        Ok(Some(self.object(name, at_hand).await?.into()))
+    }
+
+    async fn object<'o>(&self, name: ObjectName, at_hand: &AtHand<'o>) -> Result<Cow<'o, [u8]>, LoadError> {
+        match at_hand.iter().find(|(known, _)| *known == name) {
+            Some((_, object)) => Ok(Cow::Borrowed(*object)),
+            None => self.reader.read_object(name).await.map(Cow::Owned),
+        }
     }
 
     /// Loads shards and pages, all at once.

@@ -47,7 +47,10 @@ impl LoadError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Signature(_) => true,
-            Self::Head(error) => matches!(error, HeadError::OtherStore { .. } | HeadError::BelowFloor { .. }),
+            Self::Head(error) => matches!(
+                error,
+                HeadError::OtherStore { .. } | HeadError::BelowFloor { .. } | HeadError::CarriedDelta
+            ),
             Self::Store(_) | Self::NotFound | Self::TooLarge | Self::Format(_) => false,
         }
     }

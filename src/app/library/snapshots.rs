@@ -3,7 +3,7 @@
 use super::{head_watch::HeadWatch, lag::Lag, objects::Objects, versions::Versions};
 use crate::{
     limits::DEGRADED_SECS,
-    snapshot::{time::UnixSecs, version::Version},
+    snapshot::{object::Digest, time::UnixSecs, version::Version},
 };
 
 pub use super::head_watch::HeadState;
@@ -17,6 +17,8 @@ pub struct Snapshots {
     pub watch: HeadWatch,
     /// Shards and pages of all versions.
     pub objects: Objects,
+    /// Index and directory of the starting value that this isolate has stored last, for a publisher.
+    pub start_stored: Option<(Digest, Digest)>,
     /// Whether the versions fall behind the upstream.
     lag: Lag,
 }
@@ -107,7 +109,7 @@ mod tests {
             head::Head,
             index::{Index, NewTree, encode_index},
             key::ItemSalt,
-            object::{Digest, ObjectKind, ObjectName},
+            object::{ObjectKind, ObjectName},
         },
     };
 

@@ -231,6 +231,7 @@ impl LookUps<'_> {
     /// The item of the viewer's merchant whose media `media_id` names. Of several, such as a film that is sold in two
     /// ways, it is the first that the viewer may play now, and else the first. A viewer of whom the merchant is not known
     /// gets one of the only merchant with that media; the decision tells whether the viewer may play it.
+    #[inline(never)]
     fn media_item(
         &mut self,
         principal: &Principal,
