@@ -51,6 +51,9 @@ pub struct Config {
     pub console: bool,
 }
 
+/// One answer in so many has a data point; `points.mjs` has the same number.
+const ANALYTICS_SAMPLE_MAX: u64 = 1_000;
+
 /// Stands for the prefixes of an edge without an origin.
 static NOTHING_PASSES: PassThrough = PassThrough::NONE;
 
@@ -156,6 +159,8 @@ impl Config {
                 return Err(ConfigError::new("CONSOLE", format!("expected on or off, found {other:?}")));
             }
         };
+        // The entry module reads it, which writes the data points.
+        number(binding, "ANALYTICS_SAMPLE", 1, 1..=ANALYTICS_SAMPLE_MAX)?;
         let jwks_cache_secret = match binding("JWKS_CACHE_SECRET") {
             Some(secret) if secret.len() < MAC_SECRET_MIN_BYTES => {
                 let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
@@ -196,13 +201,7 @@ impl UpstreamConfig {
     /// # Errors
     /// The first invalid variable.
     pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
-        let number = |name: &str, default, range: RangeInclusive<u64>| match binding(name) {
-            None => Ok(default),
-            Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                ConfigError::new(name, format!("expected a number from {least} to {most}, found {text:?}"))
-            }),
-        };
+        let number = |name: &str, default, range| number(binding, name, default, range);
         let numbers = Self {
             url: String::new(),
             secret: binding("ORIGIN_SECRET").map(origin_secret).transpose()?,
@@ -261,6 +260,19 @@ fn playback(
 fn pass_through(binding: &dyn Fn(&str) -> Option<String>) -> Result<PassThrough, ConfigError> {
     let Some(text) = binding("PASS_THROUGH") else { return Ok(PassThrough::default()) };
     PassThrough::parse(&text).map_err(|problem| ConfigError::new("PASS_THROUGH", problem))
+}
+
+fn number(
+    binding: &dyn Fn(&str) -> Option<String>,
+    name: &str,
+    default: u64,
+    range: RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    let Some(text) = binding(name) else { return Ok(default) };
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        ConfigError::new(name, format!("expected a number from {least} to {most}, found {text:?}"))
+    })
 }
 
 fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -407,6 +419,8 @@ mod tests {
             ("TRUSTED_ADDRESS_HEADER", ""),
             ("LOG_CHECKS", "yes"),
             ("CONSOLE", "true"),
+            ("ANALYTICS_SAMPLE", "0"),
+            ("ANALYTICS_SAMPLE", "1001"),
             ("JWKS_CACHE_SECRET", "short"),
             ("ORIGIN_URL", ""),
             ("ORIGIN_URL", "http://origin.example"),

@@ -434,6 +434,7 @@ impl<P: Platform> App<P> {
         match refresh.0 {
             Refreshed::Head => supply.library.refresh_head().boxed_local().await,
             Refreshed::Keys(ticket) => supply.keys.load(ticket).boxed_local().await,
+            Refreshed::Viewer(authorization) => self.warm(&authorization).boxed_local().await,
         }
     }
 

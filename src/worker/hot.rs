@@ -223,6 +223,15 @@ fn numbers_of(granted: &Granted) -> Option<[f64; GRANTED_NUMBERS]> {
     ])
 }
 
+/// What a data point has of the snapshot: the time of its data in unix seconds, and the merchant of an item; 0 for what
+/// is not in memory.
+#[wasm_bindgen]
+#[must_use]
+pub fn told(item: f64) -> Vec<f64> {
+    let numbers = service_made().map_or((0, 0), |service| service.told(item as i64));
+    vec![numbers.0 as f64, numbers.1 as f64]
+}
+
 /// The viewer's part of a body, as [`App::viewer_text`](crate::app::App::viewer_text).
 #[wasm_bindgen]
 #[must_use]

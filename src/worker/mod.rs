@@ -113,5 +113,9 @@ fn service_made() -> Option<Rc<Service>> {
 
 fn make_service(env: &Env) -> Result<Service, ConfigError> {
     let config = Config::parse(&|name| platform::text_binding(env, name))?;
+    // Only then is the reason wanted outside the log.
+    if js_sys::Reflect::has(env, &"ANALYTICS".into()).unwrap_or_default() {
+        response::tell_reasons();
+    }
     App::new(WorkerPlatform::new(env)?, config)
 }

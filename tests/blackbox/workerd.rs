@@ -76,6 +76,13 @@ class Ratelimit {
 export default (env) => new Ratelimit(env.config.simple);
 "#;
 
+/// A substitute for Analytics Engine, which workerd has as an experiment only. A variable with this value becomes such a
+/// binding, and each point a line of output.
+pub const DATASET: &str = "tests: a dataset";
+const POINTS: &str = r#"
+export default () => ({ writeDataPoint(point) { console.log("point " + JSON.stringify(point)); } });
+"#;
+
 /// The Worker's own entry.
 const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
 
@@ -125,18 +132,23 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
+        for file in
+            ["index.js", "generated.js", "console.mjs", "known.mjs", "points.mjs", "rpc.mjs", "index_bg.wasm"]
+        {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
         fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
         fs::write(dir.join("limits.js"), LIMITS).unwrap();
+        fs::write(dir.join("points.js"), POINTS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
             // In a file, so that the value need not be escaped.
             fs::write(dir.join(format!("variable-{index}")), value).unwrap();
-            bindings += &if value.starts_with(r#"{"simple":"#) {
+            bindings += &if value == DATASET {
+                format!("(name = \"{name}\", wrapped = (moduleName = \"tests:points\")), ")
+            } else if value.starts_with(r#"{"simple":"#) {
                 let inner = format!("(name = \"config\", json = embed \"variable-{index}\")");
                 let limits = "moduleName = \"tests:ratelimit\", innerBindings";
                 format!("(name = \"{name}\", wrapped = ({limits} = [{inner}])), ")
@@ -319,7 +331,10 @@ fn config(bindings: &str, assets: &str, has_entrypoint: bool) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
+  extensions = [(modules = [
+    (name = "tests:ratelimit", esModule = embed "limits.js", internal = true),
+    (name = "tests:points", esModule = embed "points.js", internal = true)
+  ])],
   services = [
     (name = "main", worker = .main),
     (name = "kv", worker = .kv),{services}{assets}
@@ -337,6 +352,7 @@ const main :Workerd.Worker = (
     (name = "generated.js", esModule = embed "generated.js"),
     (name = "console.mjs", esModule = embed "console.mjs"),
     (name = "known.mjs", esModule = embed "known.mjs"),
+    (name = "points.mjs", esModule = embed "points.mjs"),
     (name = "rpc.mjs", esModule = embed "rpc.mjs"),
     (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],

@@ -38,16 +38,17 @@ pub const INPUTS: [&str; 10] = [
 const GENERATED: &str = "build/generated.js";
 
 /// Our modules: where they are, and their names beside it.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
     ("src/worker/entry.js", "build/index.js"),
     ("src/worker/console.mjs", "build/console.mjs"),
     ("src/worker/known.mjs", "build/known.mjs"),
+    ("src/worker/points.mjs", "build/points.mjs"),
     ("src/worker/rpc.mjs", "build/rpc.mjs"),
 ];
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 6] =
-    ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"];
+pub const DEPLOYED: [&str; 7] =
+    ["index.js", "generated.js", "console.mjs", "known.mjs", "points.mjs", "rpc.mjs", "index_bg.wasm"];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";

@@ -22,6 +22,7 @@ pub mod keys;
 mod media;
 pub mod native;
 pub mod node;
+mod operations;
 pub mod origin;
 pub mod paths;
 pub mod personas;

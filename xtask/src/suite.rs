@@ -14,7 +14,7 @@ use crate::{
     bench, build, console, dist,
     guarded::Guarded,
     job::{self, Stopwatch},
-    keys, node,
+    keys, node, operations,
     paths::Paths,
     personas,
     run::{Run, Selection},
@@ -146,9 +146,29 @@ impl Suite<'_> {
         // compile most of them again.
         let examples = ["test", "--locked", "--workspace", "--doc"];
         self.command("examples in the documentation", cargo(paths, &examples))?;
+        self.operations()?;
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()
+    }
+
+    /// `ops/` and its page, with the programs that the native tests were built with.
+    fn operations(&mut self) -> Result<()> {
+        for part in operations::PARTS {
+            match part.ready(self.paths) {
+                Err(why) => self.skip(part.name, why),
+                Ok(variables) => {
+                    let tests =
+                        ["test", "--locked", "--workspace", "--test", "operations", "--", "--ignored"];
+                    let mut command = cargo(self.paths, &tests);
+                    self.command(part.name, {
+                        command.args(part.tests).envs(variables);
+                        command
+                    })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Licences, sources and bans always; known vulnerabilities where their database can be had.

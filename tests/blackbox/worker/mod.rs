@@ -8,6 +8,7 @@ mod known;
 mod origin;
 mod pass_through;
 mod playback;
+mod points;
 mod recovery;
 mod reference;
 mod rpc;
