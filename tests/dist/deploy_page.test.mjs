@@ -2,10 +2,10 @@
 // against the page's own Worker on this machine; of those marked `account` wrangler must have the command and its options.
 // ```toml blocks go into wrangler.toml where the page says so.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ROOT, Stage, archives, free_port, path_without_rust, until } from "./support/stage.mjs";
+import { ROOT, Stage, archives, free_port, until } from "./support/stage.mjs";
 
 const PAGE = readFileSync(join(ROOT, "docs/deploy.md"), "utf8");
 const HOST = "https://entitlements.example.com";
@@ -19,9 +19,7 @@ const blocks = PAGE.split("\n## ").slice(1).flatMap((section) => {
 let stage;
 before(() => {
   stage = new Stage(archives()[0]);
-  // The command `admit` of this release, as a program on the path.
-  copyFileSync(process.env.ADMIT_COMMAND, join(stage.parent, "admit"));
-  stage.env.PATH = path_without_rust([stage.parent]);
+  stage.add_command();
 });
 after(() => stage?.remove());
 
@@ -93,7 +91,6 @@ test("every command of the page runs as it is printed", async () => {
 });
 
 test("a block with an error is noticed", () => {
-  assert.throws(() => check_command('npx wrangler versions deploy NEW --no-such-option'));
+  assert.throws(() => check_command("npx wrangler versions deploy NEW --no-such-option"));
   assert.throws(() => shell("admit keygen --alg none"));
-  rmSync(join(stage.dir, "absent"), { force: true });
 });

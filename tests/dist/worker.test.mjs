@@ -14,6 +14,7 @@ const ENVIRONMENTS = ["", "staging"];
 let stage;
 before(() => {
   stage = new Stage(archives()[0]);
+  stage.add_command();
   stage.install();
 });
 after(() => stage?.remove());
@@ -101,8 +102,13 @@ test("two commands give a running edge with a published sample", async () => {
     const viewers = new Map(samples.viewers.map((viewer) => [viewer.name, viewer]));
     const never = viewers.get("never-bought");
     assert.equal((await ask(`/items/${never.item_id}/access`, { authorization: `Bearer ${never.token}` })).status, 402);
-    // The head is signed by this machine's key, and nobody else can publish.
     assert.equal((await fetch(`${url}/snapshot/head`, { method: "PUT", body: "x" })).status, 401);
+    // The command `admit` of the release goes on where the sample ends, with its keys.
+    const [, publish] = readme.match(/```sh\n(admit publish .*)\n```/);
+    stage.catalogue("my-catalogue");
+    const said = stage.run("bash", ["--norc", "-c", publish.replace("http://127.0.0.1:8787", url)]);
+    assert.match(said, /Published seq [2-9]/, said);
+    assert.equal((await ask("/items/5101/access", { authorization: `Bearer ${token}` })).status, 200);
   } finally {
     await running.stop();
   }

@@ -1,6 +1,6 @@
 // A release in an empty directory, on a machine that has Node.js and neither Rust nor this repository.
 import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { accessSync, constants, copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
@@ -70,6 +70,21 @@ export class Stage {
   /** The first of the two commands of README.md. */
   install() {
     return this.run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]);
+  }
+
+  /** Puts the command `admit` of this release on the path. */
+  add_command() {
+    copyFileSync(variable("ADMIT_COMMAND"), join(this.parent, "admit"));
+    this.env.PATH = path_without_rust([this.parent]);
+  }
+
+  /** Lines of the publish schema in a directory of this name: the sample's. */
+  catalogue(name) {
+    mkdirSync(join(this.dir, name));
+    const files = ["01-merchants", "02-apps", "03-licenses", "04-items"].map((file) => `samples/catalogue/${file}.ndjson`);
+    for (const file of [...files, "deploy/sample/customers.ndjson"]) {
+      copyFileSync(join(ROOT, file), join(this.dir, name, basename(file)));
+    }
   }
 
   read(name) {
