@@ -7,6 +7,7 @@ mod hash;
 mod hot;
 mod kv;
 mod limits;
+mod node;
 mod platform;
 mod request;
 mod response;

@@ -127,7 +127,8 @@ impl Media {
         let external_asset_id = details.get("external_asset_id").and_then(Value::as_str).map(str::to_owned);
         // Content is a JSON string that usually holds JSON text.
         let text: Value = serde_json::from_slice(item.content.as_bytes()).ok()?;
-        let content: Map<String, Value> = serde_json::from_slice(text.as_str()?.as_bytes()).unwrap_or_default();
+        let content: Map<String, Value> =
+            serde_json::from_slice(text.as_str()?.as_bytes()).unwrap_or_default();
         let id = media_id_of(&item_type, &content);
         Some(Self { item_type, content, id, external_asset_id })
     }
