@@ -47,7 +47,7 @@ impl<P: Platform> App<P> {
     /// Notes the viewer who has signed in or refreshed a session, by the token in the upstream's answer.
     pub(super) fn warm_signed_in(&self, reply: &Reply) {
         let Body::Json(body) = &reply.body else { return };
-        let token = serde_json::from_str::<Value>(body).ok();
+        let token = serde_json::from_slice::<Value>(body.as_bytes()).ok();
         let token = token.as_ref().and_then(|answer| answer.get("access_token")?.as_str());
         if let Some(token) = token.filter(|_| reply.status == 200) {
             self.warming.ask(["Bearer ", token].concat());

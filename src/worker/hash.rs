@@ -1,10 +1,12 @@
 //! SHA-256 by the platform: `node:crypto` uses the processor's instructions for it, which Wasm cannot
 //! reach (docs/adr/0012).
 
+use std::cell::Cell;
+
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::*;
 
-use super::verifier::get_builtin_module;
+use super::node;
 
 #[wasm_bindgen]
 extern "C" {
@@ -19,24 +21,41 @@ extern "C" {
 /// has both for several lengths).
 const CALL_BYTES: usize = 2 * 1024;
 
+/// How much is hashed here before `node:crypto` is loaded for it: the objects of a first check. To load the module takes
+/// as long as to hash some 500 KiB here.
+const UNLOADED_MAX_BYTES: usize = 256 * 1024;
+
 /// Hashes with `node:crypto`, where that is faster.
+#[derive(Default)]
 pub struct NodeHash {
-    crypto: NodeHashing,
+    /// Hashed here because the module is not loaded.
+    unloaded_bytes: Cell<usize>,
 }
 
 impl NodeHash {
-    /// `None` when the runtime has no `node:crypto`.
+    /// `None` when the runtime has no Node modules. This loads none.
     #[must_use]
     pub fn new() -> Option<Self> {
-        let module = get_builtin_module("node:crypto").ok()?;
-        module.is_object().then(|| Self { crypto: module.unchecked_into() })
+        node::has_modules().then(Self::default)
     }
 
     /// SHA-256 of `bytes`.
     #[must_use]
     pub fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        let by_platform = if bytes.len() < CALL_BYTES { None } else { self.by_platform(bytes) };
+        let by_platform = if self.is_hashed_here(bytes.len()) { None } else { self.by_platform(bytes) };
         by_platform.unwrap_or_else(|| Sha256::digest(bytes).into())
+    }
+
+    fn is_hashed_here(&self, len: usize) -> bool {
+        if len < CALL_BYTES || node::is_loaded() {
+            return len < CALL_BYTES;
+        }
+        let hashed = self.unloaded_bytes.get().saturating_add(len);
+        let is_little = hashed <= UNLOADED_MAX_BYTES;
+        if is_little {
+            self.unloaded_bytes.set(hashed);
+        }
+        is_little
     }
 
     /// The same by the platform, however short; `None` when it does not do it.
@@ -46,6 +65,6 @@ impl NodeHash {
     /// before the digest is there.
     #[must_use]
     pub fn by_platform(&self, bytes: &[u8]) -> Option<[u8; 32]> {
-        self.crypto.hash("sha256", bytes, "buffer").ok()?.try_into().ok()
+        node::crypto::<NodeHashing>()?.hash("sha256", bytes, "buffer").ok()?.try_into().ok()
     }
 }

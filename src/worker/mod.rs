@@ -8,6 +8,7 @@ mod hot;
 mod kv;
 mod lane;
 mod limits;
+mod node;
 mod platform;
 mod request;
 mod response;

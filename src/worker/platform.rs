@@ -39,14 +39,19 @@ impl WorkerPlatform {
             .ok()
             .filter(JsValue::is_object)
             .ok_or_else(|| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
-        let parts = NodeVerifier::new().zip(NodeSigner::new()).zip(NodeHash::new());
-        let ((verifier, signer), hash) = parts.ok_or_else(|| {
+        let hash = NodeHash::new().ok_or_else(|| {
             ConfigError::new(
                 "compatibility_flags",
                 "nodejs_compat is needed: node:crypto verifies and makes signatures",
             )
         })?;
-        Ok(Self { verifier, signer, hash, store: Kv(namespace.unchecked_into()), limits: Limits::new(env)? })
+        Ok(Self {
+            verifier: NodeVerifier::default(),
+            signer: NodeSigner,
+            hash,
+            store: Kv(namespace.unchecked_into()),
+            limits: Limits::new(env)?,
+        })
     }
 }
 

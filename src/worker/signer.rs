@@ -7,16 +7,12 @@
 use admit_playback::ecdsa_raw;
 use wasm_bindgen::prelude::*;
 
-use super::{
-    platform::shown,
-    verifier::{get_builtin_module, set},
-};
+use super::{node, platform::shown, verifier::set};
 use crate::ports::{KeyForm, PlatformError, PlatformSigner, SigningAlgorithm, SigningKey};
 
 #[wasm_bindgen]
 extern "C" {
     /// The module `node:crypto`.
-    #[derive(Clone)]
     type NodeCrypto;
 
     #[wasm_bindgen(method, js_name = createPrivateKey, catch)]
@@ -32,22 +28,12 @@ extern "C" {
 }
 
 /// Signs with `node:crypto`.
-pub(super) struct NodeSigner {
-    crypto: NodeCrypto,
-}
+pub(super) struct NodeSigner;
 
 struct NodePrivateKey {
     crypto: NodeCrypto,
     algorithm: SigningAlgorithm,
     key: JsValue,
-}
-
-impl NodeSigner {
-    /// `None` when the runtime has no `node:crypto`.
-    pub fn new() -> Option<Self> {
-        let module = get_builtin_module("node:crypto").ok()?;
-        module.is_object().then(|| Self { crypto: module.unchecked_into() })
-    }
 }
 
 impl PlatformSigner for NodeSigner {
@@ -63,8 +49,10 @@ impl PlatformSigner for NodeSigner {
         set(&options, "type", &form.name().into());
         // Its words could quote the key.
         let refused = |_| PlatformError("node:crypto refuses the private key".to_owned());
-        let key = self.crypto.create_private_key(&options).map_err(refused)?;
-        Ok(Box::new(NodePrivateKey { crypto: self.crypto.clone(), algorithm, key }))
+        let crypto =
+            node::crypto::<NodeCrypto>().ok_or_else(|| PlatformError("no node:crypto".to_owned()))?;
+        let key = crypto.create_private_key(&options).map_err(refused)?;
+        Ok(Box::new(NodePrivateKey { crypto, algorithm, key }))
     }
 }
 

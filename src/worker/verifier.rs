@@ -5,10 +5,15 @@
 //! bare, never within options, so that ECDSA signatures have to be DER; and with PSS padding it is always
 //! false, while a `Verify` object is right.
 
+use std::cell::{Cell, OnceCell, RefCell};
+
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use js_sys::{Promise, Uint8Array};
 use jwt_compact::jwk::JsonWebKey;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
+use super::node;
 use crate::{
     ports::{ImportKeyError, SignatureAlgorithm, SignatureVerifier},
     token::ecdsa_der,
@@ -16,11 +21,6 @@ use crate::{
 
 #[wasm_bindgen]
 extern "C" {
-    /// `process.getBuiltinModule`: gives a built-in module without an import statement, of which the glue
-    /// that wasm-bindgen generates has none.
-    #[wasm_bindgen(js_namespace = process, js_name = getBuiltinModule, catch)]
-    pub(super) fn get_builtin_module(name: &str) -> Result<JsValue, JsValue>;
-
     /// The module `node:crypto`.
     type NodeCrypto;
 
@@ -47,18 +47,69 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = verify, catch)]
     fn is_signed_by(this: &Verify, key: &JsValue, signature: &[u8]) -> Result<bool, JsValue>;
+
+    type WebCrypto;
+
+    #[wasm_bindgen(thread_local_v2, js_name = crypto)]
+    static CRYPTO: WebCrypto;
+
+    #[wasm_bindgen(method, getter)]
+    fn subtle(this: &WebCrypto) -> SubtleCrypto;
+
+    type SubtleCrypto;
+
+    #[wasm_bindgen(method, js_name = importKey, catch)]
+    fn import_key(
+        this: &SubtleCrypto,
+        format: &str,
+        key: &JsValue,
+        algorithm: &JsValue,
+        is_extractable: bool,
+        usages: &js_sys::Array,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn verify(
+        this: &SubtleCrypto,
+        algorithm: &JsValue,
+        key: &JsValue,
+        signature: &Uint8Array,
+        data: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
 }
 
 /// `RSA_PKCS1_PSS_PADDING` of `node:crypto`'s constants.
 const PSS_PADDING: u32 = 6;
 
-/// Verifies with `node:crypto`.
+/// Verifies with `node:crypto`. Before that is loaded, WebCrypto verifies heads ahead: it takes a promise and no time to
+/// load.
+#[derive(Default)]
 pub(super) struct NodeVerifier {
-    crypto: NodeCrypto,
+    /// What WebCrypto found to be right, until it is asked for.
+    proven: RefCell<Option<Proven>>,
+    /// How many keys there have been.
+    keys: Cell<u64>,
 }
 
-/// A key, ready for one algorithm.
+/// A signature that was verified ahead.
+struct Proven {
+    key: u64,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// A key for one algorithm.
 pub(super) struct NodeKey {
+    /// No other key of this instance has it.
+    number: u64,
+    algorithm: SignatureAlgorithm,
+    jwk: JsValue,
+    /// Made at the first signature; nothing if the platform refuses the key.
+    ready: OnceCell<Option<ReadyKey>>,
+}
+
+/// A key as `node:crypto` takes it.
+struct ReadyKey {
     method: Method,
     /// The name of the digest; null for Ed25519, which has its own.
     digest: JsValue,
@@ -76,31 +127,14 @@ enum Method {
     Pss,
 }
 
-impl NodeVerifier {
-    /// `None` when the runtime has no `node:crypto`.
-    pub fn new() -> Option<Self> {
-        let module = get_builtin_module("node:crypto").ok()?;
-        module.is_object().then(|| Self { crypto: module.unchecked_into() })
-    }
-
-    fn verify_pss(&self, key: &NodeKey, message: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
-        let verify = self.crypto.create_verify(&key.digest)?;
-        verify.update(message)?;
-        verify.is_signed_by(&key.key, signature)
-    }
-}
-
-impl SignatureVerifier for NodeVerifier {
-    type Key = NodeKey;
-
-    fn import(&self, algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<NodeKey, ImportKeyError> {
+impl ReadyKey {
+    fn new(crypto: &NodeCrypto, algorithm: SignatureAlgorithm, jwk: &JsValue) -> Result<Self, JsValue> {
         use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
-        let refused = |_| ImportKeyError("the platform refuses it".to_owned());
         let options = js_sys::Object::new();
-        set(&options, "key", &public_jwk(algorithm, key)?);
+        set(&options, "key", jwk);
         set(&options, "format", &"jwk".into());
         // For PSS as well, so that a key that cannot be used is refused here.
-        let key_object = self.crypto.create_public_key(&options).map_err(refused)?;
+        let key = crypto.create_public_key(&options)?;
         let (method, digest) = match algorithm {
             EdDsa => (Method::Bare, JsValue::NULL),
             Es256 => (Method::Ecdsa { coordinate_len: 32 }, "sha256".into()),
@@ -118,25 +152,81 @@ impl SignatureVerifier for NodeVerifier {
             Ps256 => 32,
             Ps384 => 48,
             Ps512 => 64,
-            _ => return Ok(NodeKey { method, digest, key: key_object }),
+            _ => return Ok(Self { method, digest, key }),
         };
         set(&options, "padding", &PSS_PADDING.into());
         set(&options, "saltLength", &JsValue::from(salt_len));
-        Ok(NodeKey { method, digest, key: options.into() })
+        Ok(Self { method, digest, key: options.into() })
+    }
+
+    fn verify(&self, crypto: &NodeCrypto, message: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
+        match self.method {
+            Method::Bare => crypto.verify(&self.digest, message, &self.key, signature),
+            Method::Ecdsa { coordinate_len } => match ecdsa_der(signature, coordinate_len) {
+                Some(der) => crypto.verify(&self.digest, message, &self.key, &der),
+                None => Ok(false),
+            },
+            Method::Pss => {
+                let verify = crypto.create_verify(&self.digest)?;
+                verify.update(message)?;
+                verify.is_signed_by(&self.key, signature)
+            }
+        }
+    }
+}
+
+impl NodeKey {
+    /// The key as `node:crypto` takes it, made of its JWK once.
+    fn ready(&self, crypto: &NodeCrypto) -> Option<&ReadyKey> {
+        let ready = self.ready.get_or_init(|| ReadyKey::new(crypto, self.algorithm, &self.jwk).ok());
+        ready.as_ref()
+    }
+}
+
+impl SignatureVerifier for NodeVerifier {
+    type Key = NodeKey;
+
+    fn import(&self, algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<NodeKey, ImportKeyError> {
+        let number = self.keys.get();
+        self.keys.set(number + 1);
+        Ok(NodeKey { number, algorithm, jwk: public_jwk(algorithm, key)?, ready: OnceCell::new() })
     }
 
     fn verify(&self, key: &NodeKey, message: &[u8], signature: &[u8]) -> bool {
-        let verified = match key.method {
-            Method::Bare => self.crypto.verify(&key.digest, message, &key.key, signature),
-            Method::Ecdsa { coordinate_len } => match ecdsa_der(signature, coordinate_len) {
-                Some(der) => self.crypto.verify(&key.digest, message, &key.key, &der),
-                None => Ok(false),
-            },
-            Method::Pss => self.verify_pss(key, message, signature),
-        };
+        let proven = self.proven.borrow_mut().take();
+        if proven.is_some_and(|it| {
+            (it.key, it.message.as_slice(), it.signature.as_slice()) == (key.number, message, signature)
+        }) {
+            return true;
+        }
+        let Some(crypto) = node::crypto::<NodeCrypto>() else { return false };
         // It throws for signatures of an impossible form; those are as wrong as any other.
-        verified.unwrap_or(false)
+        key.ready(&crypto).is_some_and(|ready| ready.verify(&crypto, message, signature).unwrap_or(false))
     }
+
+    fn is_usable(&self, key: &NodeKey) -> bool {
+        // A key that no signature was verified with is as good as any other.
+        key.ready.get().is_none_or(Option::is_some)
+    }
+
+    async fn verify_ahead(&self, key: &NodeKey, message: &[u8], signature: &[u8]) {
+        let is_wanted = key.algorithm == SignatureAlgorithm::EdDsa && !node::is_loaded();
+        if is_wanted && is_right(&key.jwk, message, signature).await.unwrap_or(false) {
+            let (message, signature) = (message.to_vec(), signature.to_vec());
+            self.proven.replace(Some(Proven { key: key.number, message, signature }));
+        }
+    }
+}
+
+/// Whether a signature by Ed25519 is right, by WebCrypto.
+async fn is_right(jwk: &JsValue, message: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
+    let name: JsValue = "Ed25519".into();
+    let subtle = CRYPTO.with(WebCrypto::subtle);
+    let key = subtle.import_key("jwk", jwk, &name, false, &js_sys::Array::of1(&"verify".into()))?;
+    let key = JsFuture::from(key).await?;
+    // Copies, which no later change of Wasm's memory reaches.
+    let verified = subtle.verify(&name, &key, &Uint8Array::from(signature), &Uint8Array::from(message))?;
+    Ok(JsFuture::from(verified).await?.as_bool() == Some(true))
 }
 
 pub(super) fn set(object: &js_sys::Object, name: &str, value: &JsValue) {

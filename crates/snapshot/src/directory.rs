@@ -23,13 +23,12 @@
 //! # Ok::<(), String>(())
 //! ```
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 
 use super::{
     object::{FormatError, ObjectKind, body},
     schema::{ClientMode, LicenseState},
+    sorted_map::SortedMap,
     wire::{Cursor, Put},
 };
 
@@ -37,13 +36,13 @@ use super::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
     /// UUIDs of the merchants by their numbers.
-    pub merchants: BTreeMap<i64, Uuid>,
+    pub merchants: SortedMap<i64, Uuid>,
     /// The apps, in the publisher's order.
     pub apps: Vec<AppEntry>,
     /// The licences by UUID.
-    pub licenses: BTreeMap<u128, LicenseEntry>,
+    pub licenses: SortedMap<u128, LicenseEntry>,
     /// For each `client_id` the position of its app in `apps`, and its mode.
-    clients: BTreeMap<String, (usize, ClientMode)>,
+    clients: SortedMap<String, (usize, ClientMode)>,
 }
 
 /// An app of a merchant.
@@ -102,7 +101,7 @@ impl Directory {
     /// # Errors
     /// The id of a client that two apps have: which app it means would be a matter of chance.
     pub fn set_apps(&mut self, apps: Vec<AppEntry>) -> Result<(), String> {
-        let mut clients = BTreeMap::new();
+        let mut clients = SortedMap::new();
         for (position, app) in apps.iter().enumerate() {
             for (client_id, mode) in &app.clients {
                 if clients.insert(client_id.clone(), (position, *mode)).is_some() {

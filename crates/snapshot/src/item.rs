@@ -22,7 +22,7 @@
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
 
-use serde_json::Deserializer;
+use serde_json::{Deserializer, Value};
 
 use super::{
     object::FormatError,
@@ -136,7 +136,10 @@ impl<'a> ItemRecord<'a> {
     pub fn title(&self) -> Option<String> {
         // Only numbers and a UUID come before it, and the rest, which may be long, is not parsed.
         let (_, rest) = self.details.split_once(r#""title":"#)?;
-        Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
+        match Deserializer::from_slice(rest.as_bytes()).into_iter().next()?.ok()? {
+            Value::String(title) => Some(title),
+            _ => None,
+        }
     }
 
     /// Numbers of a package's members, in the publisher's order.

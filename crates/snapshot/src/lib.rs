@@ -42,6 +42,7 @@ pub mod pack;
 pub mod report;
 pub mod rules;
 pub mod schema;
+pub mod sorted_map;
 pub mod store_key;
 pub mod table;
 pub mod time;

@@ -68,7 +68,7 @@ pub fn media_id(item_type: &str, content: &str) -> Option<String> {
     if WITHOUT_MEDIA.contains(&item_type) || !content.trim_start().starts_with('{') {
         return None;
     }
-    media_id_of(item_type, &serde_json::from_str(content).ok()?)
+    media_id_of(item_type, &serde_json::from_slice(content.as_bytes()).ok()?)
 }
 
 fn media_id_of(item_type: &str, content: &Map<String, Value>) -> Option<String> {
@@ -122,12 +122,13 @@ impl Media {
     /// `None` if the record has no type: its JSON is not that of an item.
     #[must_use]
     pub fn of(item: &ItemRecord<'_>) -> Option<Self> {
-        let details: Value = serde_json::from_str(&["{", item.details].concat()).ok()?;
+        let details: Value = serde_json::from_slice(["{", item.details].concat().as_bytes()).ok()?;
         let item_type = details.get("item_type")?.get("name")?.as_str()?.to_owned();
         let external_asset_id = details.get("external_asset_id").and_then(Value::as_str).map(str::to_owned);
         // Content is a JSON string that usually holds JSON text.
-        let text: String = serde_json::from_str(item.content).ok()?;
-        let content: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+        let text: Value = serde_json::from_slice(item.content.as_bytes()).ok()?;
+        let content: Map<String, Value> =
+            serde_json::from_slice(text.as_str()?.as_bytes()).unwrap_or_default();
         let id = media_id_of(&item_type, &content);
         Some(Self { item_type, content, id, external_asset_id })
     }

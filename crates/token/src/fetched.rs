@@ -165,7 +165,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
                 Ok(kid)
             }
             Err(problem) => {
-                let left_out = set.keys.left_out_for(token);
+                let left_out = set.keys.left_out_for(token, platform);
                 Err(self.unverified(token, fingerprint, (problem, left_out), issuer, now))
             }
         }

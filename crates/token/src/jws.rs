@@ -186,6 +186,15 @@ pub fn key_name(jws: &str) -> Option<String> {
     UnverifiedToken::parse(jws, HEAD_MAX_BYTES).ok()?.key_id
 }
 
+/// Lets the platform verify the signature of a compact JWS ahead of [`verify_jws`], which a caller that can wait calls next.
+/// Whatever is wrong with the JWS, that says.
+pub async fn verify_jws_ahead<V: SignatureVerifier>(jws: &str, keys: &KeySet<V>, platform: &V) {
+    let Ok(token) = UnverifiedToken::parse(jws, HEAD_MAX_BYTES) else { return };
+    if let Some(key) = keys.signature_key(&token) {
+        platform.verify_ahead(key, token.message.as_bytes(), &token.signature).await;
+    }
+}
+
 /// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
 /// kind of token signed by the same key is accepted. No claim is required. It may be longer than a viewer's token, as heads
 /// with many revocations are: [`HEAD_MAX_BYTES`].

@@ -211,10 +211,32 @@ impl<V: SignatureVerifier> KeySet<V> {
         })
     }
 
-    /// Describes the left-out key that may have signed a token which none of the usable keys verifies. Such a
-    /// key has no name, or shares its name with a usable key.
-    pub(super) fn left_out_for(&self, token: &UnverifiedToken<'_>) -> Option<String> {
+    /// The public key that [`verify`](Self::verify) tries first, if it is one of the platform's.
+    pub(super) fn signature_key(&self, token: &UnverifiedToken<'_>) -> Option<&V::Key> {
         let kid = token.key_id();
+        let mut named = self.keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid);
+        let key = named.find(|key| Some(key.algorithm()) == token.algorithm())?;
+        match &key.material {
+            Material::Signature(_, key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Describes the left-out key that may have signed a token which none of the usable keys verifies. Such a
+    /// key has no name, or shares its name with a usable key, or the platform refuses it only now.
+    pub(super) fn left_out_for(&self, token: &UnverifiedToken<'_>, platform: &V) -> Option<String> {
+        let kid = token.key_id();
+        let is_refused = |key: &&Key<V>| match &key.material {
+            Material::Signature(algorithm, material) => {
+                token.algorithm() == Some(JoseAlgorithm::Signature(*algorithm))
+                    && (kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid)
+                    && !platform.is_usable(material)
+            }
+            _ => false,
+        };
+        if self.keys.iter().any(|key| is_refused(&key)) {
+            return Some("a key that the platform refuses".to_owned());
+        }
         let is_taken = kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid);
         self.left_out.may_have_signed(kid, token.algorithm(), is_taken)
     }

@@ -78,7 +78,7 @@ pub use error::{
     BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,
 };
 pub use fetched::SentFetch;
-pub use jws::{key_name, peek, verify_jws};
+pub use jws::{key_name, peek, verify_jws, verify_jws_ahead};
 pub use keys::{KeySet, KeySetError};
 pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
 #[cfg(feature = "native")]

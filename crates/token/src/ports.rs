@@ -1,5 +1,10 @@
 //! What the verification of tokens needs from its platform: public-key signatures and random bytes.
 
+#![expect(
+    async_fn_in_trait,
+    reason = "an isolate has one thread: the futures are not Send, and no caller wants them to be"
+)]
+
 use jwt_compact::jwk::JsonWebKey;
 
 /// The signature algorithms that the platform verifies. HS* is not among them, because this crate computes it faster.
@@ -44,6 +49,16 @@ pub trait SignatureVerifier {
 
     /// Whether the key made `signature` of `message`. `false` also for a malformed signature.
     fn verify(&self, key: &Self::Key, message: &[u8], signature: &[u8]) -> bool;
+
+    /// Whether the platform takes the key. `false` may come no earlier than with the first signature that the key is to
+    /// [`verify`](Self::verify): tokens of such a key are undecided, as those of keys that [`import`](Self::import) refuses.
+    fn is_usable(&self, _key: &Self::Key) -> bool {
+        true
+    }
+
+    /// Says that [`verify`](Self::verify) is asked the same next, by a caller that can wait. A platform for which that is
+    /// cheaper finds the answer out now; the answer is the same without.
+    async fn verify_ahead(&self, _key: &Self::Key, _message: &[u8], _signature: &[u8]) {}
 }
 
 /// Why a public key cannot be imported.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value, error::Category};
 
@@ -35,6 +35,11 @@ pub(super) fn unique_members(json: &[u8]) -> Result<Map<String, Value>, String> 
 
 struct Unique(Map<String, Value>);
 
+/// Its text does not matter: [`unique_members`] names the problem.
+fn no_object<E: Error>() -> E {
+    E::custom("not an object")
+}
+
 impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
@@ -44,6 +49,36 @@ impl<'de> Deserialize<'de> for Unique {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
+            }
+
+            // By default each of these would describe the value, which links a printer of floating-point numbers.
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_str<E: Error>(self, _: &str) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Unique, E> {
+                Err(no_object())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Unique, A::Error> {
+                Err(no_object())
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
@@ -58,7 +93,7 @@ impl<'de> Deserialize<'de> for Unique {
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_any(Members)
     }
 }
 

@@ -346,7 +346,7 @@ fn verify_fixed<V: SignatureVerifier>(
         let retry_after_secs = u32::try_from(JWKS_COOLDOWN_SECS).unwrap_or(1);
         Err(VerifyError::Undecided(Undecided { cause, retry_after_secs, detail }))
     };
-    match (keys.left_out_for(token), error) {
+    match (keys.left_out_for(token, platform), error) {
         (Some(left_out), _) => undecided(UndecidedCause::KeyLeftOut, left_out),
         (None, JwsError::AmbiguousKey) => {
             undecided(UndecidedCause::AmbiguousKey, token.problem(error).detail)

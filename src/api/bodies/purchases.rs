@@ -126,5 +126,5 @@ fn push_entry(
 
 /// A fee's rendered members as an object.
 fn object(fee: &FeeRecord<'_>) -> Value {
-    serde_json::from_str(&["{", fee.details].concat()).unwrap_or_default()
+    serde_json::from_slice(["{", fee.details].concat().as_bytes()).unwrap_or_default()
 }

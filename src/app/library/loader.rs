@@ -171,6 +171,7 @@ impl<P: Platform> Loader<'_, P> {
     async fn version_of(&self, value: &[u8], start: Option<&[u8]>) -> Result<Option<Version>, LoadError> {
         let library = self.reader.library;
         let value = HeadValue::split(value);
+        self.reader.verify_ahead(value.jws).await;
         let head = self.reader.verify_head(value.jws)?;
         let current = library.read().versions.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;

@@ -1,11 +1,11 @@
 //! Shards and pages: those in memory, those that a request is loading, and those that could not be read.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use super::head_watch::is_lost;
 use crate::{
     limits::{OBJECT_CACHE_BYTES, UNREADABLE_MAX, UNREADABLE_SECS},
-    snapshot::{object::ObjectName, time::UnixSecs, version::ObjectCache},
+    snapshot::{object::ObjectName, sorted_map::SortedMap, time::UnixSecs, version::ObjectCache},
 };
 
 /// The objects of all versions.
@@ -14,15 +14,15 @@ pub struct Objects {
     /// Those in memory.
     pub cache: ObjectCache,
     /// Objects that a request is loading, and since when.
-    loading: BTreeMap<ObjectName, UnixSecs>,
+    loading: SortedMap<ObjectName, UnixSecs>,
     /// Objects that could not be read, and when that was.
-    unreadable: BTreeMap<ObjectName, UnixSecs>,
+    unreadable: SortedMap<ObjectName, UnixSecs>,
 }
 
 impl Default for Objects {
     fn default() -> Self {
         let cache = ObjectCache::new(OBJECT_CACHE_BYTES);
-        Self { cache, loading: BTreeMap::new(), unreadable: BTreeMap::new() }
+        Self { cache, loading: SortedMap::new(), unreadable: SortedMap::new() }
     }
 }
 

@@ -210,7 +210,7 @@ fn items_know_their_packages_and_licences() {
     assert_eq!(edge.links(34), (vec![40], vec![0x100, 0x200]));
     assert_eq!(edge.links(40), (vec![], vec![0x100, 0x200]));
     assert_eq!(edge.links(41), (vec![], vec![]));
-    let license = &edge.version.directory.licenses[&0x100];
+    let license = edge.version.directory.licenses.get(&0x100).unwrap();
     assert_eq!((license.rank, license.app, license.name.as_str()), (3, 0, "n"));
     let json: Value = serde_json::from_str(&license.json).unwrap();
     assert_eq!(json["id"], uuid(0x100));

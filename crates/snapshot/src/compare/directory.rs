@@ -1,11 +1,10 @@
 //! What changed beside customers and items: the heads, and merchants, apps and licences.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::{
     directory::{Directory, LicenseEntry},
+    sorted_map::SortedMap,
     time::UnixSecs,
     version::Version,
 };
@@ -75,8 +74,8 @@ pub struct Counts {
 impl Counts {
     /// Compares two maps by their keys.
     fn of<K: Ord, V>(
-        before: &BTreeMap<K, V>,
-        after: &BTreeMap<K, V>,
+        before: &SortedMap<K, V>,
+        after: &SortedMap<K, V>,
         is_equal: impl Fn(&V, &V) -> bool,
     ) -> Self {
         let mut counts = Self::default();
@@ -107,7 +106,7 @@ impl DirectoryChanges {
     /// Compares two directories.
     #[must_use]
     pub fn new(before: &Directory, after: &Directory) -> Self {
-        fn apps(directory: &Directory) -> BTreeMap<&str, &crate::directory::AppEntry> {
+        fn apps(directory: &Directory) -> SortedMap<&str, &crate::directory::AppEntry> {
             directory.apps.iter().map(|app| (app.id.as_str(), app)).collect()
         }
         // A licence refers to its app by position. Compare the app itself: its position changes with other apps.
@@ -133,8 +132,8 @@ mod tests {
 
     #[test]
     fn things_are_compared_by_their_keys() {
-        let before = BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
-        let after = BTreeMap::from([(2, 'b'), (3, 'x'), (4, 'd'), (5, 'e')]);
+        let before = SortedMap::from_iter([(1, 'a'), (2, 'b'), (3, 'c')]);
+        let after = SortedMap::from_iter([(2, 'b'), (3, 'x'), (4, 'd'), (5, 'e')]);
         let counts = Counts::of(&before, &after, PartialEq::eq);
         assert_eq!(counts, Counts { added: 2, removed: 1, changed: 1 });
         assert_eq!(Counts::of(&before, &before, PartialEq::eq), Counts::default());

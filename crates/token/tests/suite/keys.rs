@@ -50,6 +50,24 @@ fn the_kid_selects_the_key() {
 }
 
 #[test]
+fn tokens_of_a_key_that_the_platform_refuses_late_are_undecided() {
+    let mut world = World::with_jwks(&[ONE.jwk(Some("1")), EC.jwk(Some("3"))]);
+    world.platform.refuses.set(true);
+    for (signer, kid, expected) in [
+        (ONE, Some("1"), "key_left_out"),
+        (EC, None, "key_left_out"),
+        // No key of that name or algorithm could have signed these.
+        (ONE, Some("4"), "unknown_kid"),
+        (EC, Some("1"), "algorithm_mismatch"),
+    ] {
+        assert_eq!(world.code(&signer.token(kid, &good_claims())), expected, "{kid:?} {}", signer.alg());
+    }
+    // Its own verdict is not remembered as the token's.
+    world.platform.refuses.set(false);
+    assert_eq!(world.code(&ONE.token(Some("1"), &good_claims())), "ok");
+}
+
+#[test]
 fn one_key_takes_tokens_without_kid() {
     let mut world = World::with_jwks(&[ONE.jwk(Some("1"))]);
     assert_eq!(world.code(&ONE.token(None, &good_claims())), "ok");

@@ -30,6 +30,8 @@ impl Entropy for FixedEntropy {
 #[derive(Default)]
 pub struct CountingVerifier {
     pub verified: Cell<u32>,
+    /// Whether it refuses every key, at its first signature.
+    pub refuses: Cell<bool>,
 }
 
 impl SignatureVerifier for CountingVerifier {
@@ -45,7 +47,11 @@ impl SignatureVerifier for CountingVerifier {
 
     fn verify(&self, key: &Self::Key, message: &[u8], signature: &[u8]) -> bool {
         self.verified.set(self.verified.get() + 1);
-        NativeVerifier.verify(key, message, signature)
+        !self.refuses.get() && NativeVerifier.verify(key, message, signature)
+    }
+
+    fn is_usable(&self, _: &Self::Key) -> bool {
+        !self.refuses.get()
     }
 }
 
