@@ -7,6 +7,7 @@
 #[macro_use]
 mod output;
 
+mod canary;
 mod check;
 mod check_config;
 mod check_origin;
@@ -63,6 +64,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Refuse a token, a customer's tokens or those of an issuer's key, from now on
     Revoke(revoke::Args),
+    /// Measure how soon running edges see a revocation and a grant
+    Canary(Box<canary::Args>),
     /// Read everything that is published and check every hash, order, record and count
     Verify(verify::Args),
     /// Show what changed between two versions
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Revoke(args) => revoke::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Canary(args) => canary::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ mod assume;
 mod caches;
 mod cost;
 mod demand;
+mod fresh;
 mod layout;
 mod page;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     caches,
     cost::{Bill, Method, Written, compaction, compaction_load, reads, written},
     demand::{Pop, Zipf, peak},
+    fresh,
     layout::{Layout, Shape, delta_customers},
     tiers::Tiers,
 };
@@ -85,7 +86,9 @@ impl Results {
     pub fn fill(&self, page: &str) -> Result<String> {
         let mut values = assumptions();
         values.extend(limits());
+        values.extend(fresh::tables::assumptions());
         values.extend(self.findings()?);
+        values.extend(fresh::tables::results());
         fill(page, &values)
     }
 
@@ -486,7 +489,7 @@ mod tests {
     #[test]
     fn the_page_is_current() {
         let page = std::fs::read_to_string("../docs/scale.md").unwrap();
-        for values in [assumptions(), limits()] {
+        for values in [assumptions(), limits(), fresh::tables::assumptions()] {
             assert!(fill(&page, &values).unwrap() == page, "docs/scale.md is old: cargo xtask scale");
         }
         let results = Results { rows: Vec::new(), small_pages: Vec::new() };

@@ -110,6 +110,14 @@ impl Tiers {
         self.mean(|way| ms(way, shape))
     }
 
+    /// The waits for page and customer in milliseconds, each with its weight; the head is left out.
+    pub fn customer_waits(&self, shape: &Shape) -> Vec<(f64, f64)> {
+        ways()
+            .zip(self.0)
+            .map(|([_, page, object], weight)| (ms([Memory, page, object], shape), weight))
+            .collect()
+    }
+
     /// The wait that a fraction of checks do not exceed, in milliseconds.
     pub fn percentile_ms(&self, fraction: f64, shape: &Shape) -> f64 {
         let mut waits: Vec<_> = ways().map(|way| ms(way, shape)).zip(self.0).collect();

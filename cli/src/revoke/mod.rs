@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 use admit_publish::{
     head::{HeadSigner, SignedHead},
     limits::REVOKED_AHEAD_SECS,
-    peer::Outside,
+    peer::{Outside, time::Time},
     store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
 };
 use admit_snapshot::{
@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     entry.since = since(&entry, now, &before);
     let ends_own_access = ends_own_access(args, &store, &entry)?;
-    let head = publish(args, &store, &signer, &mut entry)?;
+    let head = publish(&*args.outside.time, &store, &signer, &mut entry)?;
     if !args.json {
         println!("{}", report::done(&entry, &head));
     }
@@ -153,7 +153,11 @@ fn ends_own_access(args: &Args, store: &Store, entry: &Denied) -> Result<bool> {
     }
 }
 
-fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
+/// The published head, which the key must have signed.
+///
+/// # Errors
+/// Nothing is published yet, or another key has signed it.
+pub fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
     let jws = store.head()?.context("nothing is published yet, so no edge could refuse a token")?;
     SignedHead::read(&jws, key)?.trusted("the published head")
 }
@@ -171,7 +175,10 @@ fn since(entry: &Denied, now: UnixSecs, published: &Head) -> UnixSecs {
 }
 
 /// Publishes the published data again, with the entry.
-fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) -> Result<Head> {
+///
+/// # Errors
+/// Nothing is published yet, there is no room, or the store does not answer or refuses.
+pub fn publish(time: &dyn Time, store: &Store, signer: &HeadSigner, entry: &mut Denied) -> Result<Head> {
     let mut attempts = 0;
     loop {
         let published = current(store, Some(signer.path()))?;
@@ -209,7 +216,7 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
         if attempts == ATTEMPTS || !is_passing(&error) {
             return Err(error);
         }
-        args.outside.time.sleep(Duration::from_secs(1));
+        time.sleep(Duration::from_secs(1));
     }
 }
 
@@ -255,7 +262,7 @@ fn watch(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied, he
             let may_be_late = looked_at.saturating_sub(published_at) < LAG;
             if order(&found) >= published || !may_be_late {
                 eprintln!("warning: seq {} was published without it; publishing it again", found.seq);
-                published = order(&publish(args, store, signer, entry).context(UNCERTAIN)?);
+                published = order(&publish(&*args.outside.time, store, signer, entry).context(UNCERTAIN)?);
                 published_at = looked_at;
             }
         }

@@ -1,5 +1,6 @@
 //! Every command against the service itself: publisher and Worker must understand each other.
 
+mod canary;
 mod check;
 mod customers;
 mod external_ids;

@@ -1,0 +1,64 @@
+//! What the model of the fresh lane takes for given. `docs/scale.md` shows the values and names their sources.
+
+/// Seconds between two questions of an isolate to the lane: `FRESH_SECS`.
+pub const FRESH_SECS: f64 = 2.0;
+
+/// Seconds after its last question to the lane from which an isolate asks before it answers: twice `FRESH_SECS`.
+pub const SLEPT_SECS: f64 = 2.0 * FRESH_SECS;
+
+/// Other values of `FRESH_SECS` whose price is shown.
+pub const INTERVALS: [f64; 5] = [1.0, FRESH_SECS, 5.0, 10.0, 30.0];
+
+/// How long a point of presence keeps the lane's answer, in seconds: `max-age`. It bounds what a lost purge costs.
+pub const MAX_AGE_SECS: f64 = 30.0;
+
+/// An isolate does not wait for the lane for longer, in seconds.
+pub const LANE_TIMEOUT_SECS: f64 = 0.25;
+
+/// The first pause after a failed question to the lane, in seconds.
+pub const LANE_PAUSE_SECS: f64 = 1.0;
+
+/// Purges that may be sent at once.
+pub const PURGE_BURST: f64 = 25.0;
+
+/// Seconds until another purge may be sent: five a minute.
+pub const PURGE_EVERY_SECS: f64 = 12.0;
+
+/// Longest delta that is stored in one value with the head, in bytes.
+pub const CARRIED_BYTES: f64 = (1_024 * 1_024 - 64 * 1_024 - 1) as f64;
+
+/// The Durable Object's answer to a point of presence, in milliseconds: the median of a log-normal distribution.
+pub const OBJECT_MS: f64 = 80.0;
+
+/// From a purge until the last point of presence has dropped the value, in milliseconds: the median.
+pub const PURGE_MS: f64 = 150.0;
+
+/// The 99th percentile of both, in medians.
+pub const TAIL: f64 = 3.0;
+
+/// Longest time until KV shows a new value at a point of presence that asks for it, in seconds.
+pub const KV_VISIBLE_SECS: f64 = 60.0;
+
+/// How long a point of presence keeps the key `head`, in seconds: the least `cacheTtl`.
+pub const HEAD_CACHE_SECS: f64 = 30.0;
+
+/// Part of all changes that take something away: refunds, cancelled and narrowed licences, deactivated items.
+pub const TAKES_AWAY: f64 = 0.05;
+
+/// Dollars per million requests to a Worker; a hit of its cache is one.
+pub const REQUEST_DOLLARS: f64 = 0.3;
+
+/// Dollars per million requests to a Durable Object.
+pub const OBJECT_DOLLARS: f64 = 0.15;
+
+/// Dollars per million rows that a Durable Object writes.
+pub const ROW_DOLLARS: f64 = 1.0;
+
+/// Rows that one head writes: the value in one piece, and what is known of it.
+pub const ROWS_PER_HEAD: f64 = 2.0;
+
+/// Seconds between two checks of the viewer whose access was taken away.
+pub const ASK_SECS: f64 = 0.5;
+
+/// Revocations that are followed for each line of a table.
+pub const SAMPLES: usize = 4_000;
