@@ -1727,8 +1727,22 @@ export interface components {
             changed_at?: number;
             /** Format: int64 */
             customers?: number;
+            /**
+             * @description Where the head in use was read
+             * @enum {string}
+             */
+            head_from?: "kv" | "lane";
             /** Format: int64 */
             items?: number;
+            /** @description The fresh lane, if there is one: how long ago it answered this isolate, how often it failed, and how often it said an older head */
+            lane?: {
+                /** Format: int64 */
+                answered_secs: number | null;
+                /** Format: int64 */
+                failed: number;
+                /** Format: int64 */
+                older: number;
+            };
             /** Format: int64 */
             objects_in_memory?: number;
             /**
@@ -2411,6 +2425,11 @@ export interface components {
                 }[];
             };
             head: components["schemas"]["ReportedHead"] | null;
+            /**
+             * @description Where the head in use was read
+             * @enum {string}
+             */
+            head_from: "kv" | "lane";
             history: {
                 lease: {
                     host: string;
@@ -2528,8 +2547,10 @@ export interface components {
                 seq: number;
             } | null;
         };
-        /** @description The key that was stored */
         Stored: {
+            /** @description For a head, at an edge with a fresh lane: whether the lane has it now */
+            announced?: boolean;
+            /** @description The key that was stored */
             stored: string;
         };
         StoredKeys: {
