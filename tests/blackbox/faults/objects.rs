@@ -61,7 +61,7 @@ fn an_absence_that_a_cache_remembers_keeps_no_object_away() {
     let store = edge.platform().store();
     store.break_on("head", Fault::Missing);
     assert_eq!(edge.check(), 503, "a head is read recently the first time, and once");
-    assert_eq!(store.reads(), ["head"]);
+    assert_eq!(store.reads(), ["head", "start"]);
     store.mend();
     for kind in ["index/", "directory/", "shard/"] {
         store.break_on(kind, Fault::MissingInCache);

@@ -204,10 +204,8 @@ fn verified(jws: &str, state: &State) -> Option<Head> {
 }
 
 fn put_head(value: &[u8], state: &mut State) -> Answer {
-    let HeadValue { jws, delta } = match state.is_earlier {
-        true => HeadValue { jws: value, delta: None },
-        false => HeadValue::split(value),
-    };
+    let HeadValue { jws, delta } =
+        if state.is_earlier { HeadValue { jws: value, delta: None } } else { HeadValue::split(value) };
     let jws = String::from_utf8_lossy(jws).into_owned();
     let Some(head) = verified(&jws, state) else {
         return (422, ApiError::NOT_A_HEAD.body().into_bytes());
