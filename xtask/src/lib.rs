@@ -37,6 +37,7 @@ pub mod shrink;
 pub mod size;
 pub mod step;
 pub mod suite;
+mod suite_dev;
 mod supervise;
 mod tally;
 pub mod tools;

@@ -8,30 +8,27 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::{
     bench, build, console, dist,
-    guarded::Guarded,
     job::{self, Stopwatch},
     keys, node, operations,
     paths::Paths,
     personas,
-    run::{Run, Selection},
+    run::Run,
     rust::WASM_TARGET,
     schemathesis::{self, Target},
-    server, setup,
+    setup,
     size::Size,
     step::Step,
+    suite_dev::Dev,
     tally::{self, Tally},
     tools,
 };
 
 /// The advisory database is some megabytes; a network that swallows packets must not hold up the tests.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
-
-/// `dev` starts in seconds, but builds the origin first.
-const DEV_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The example of `admit-playback` that the playback tests ask for signatures.
 const SIGNER: &str = "sign";
@@ -406,43 +403,6 @@ fn timed(name: &'static str, work: impl FnOnce() -> Result<(bool, Tally)>) -> Re
     }
     let secs = watch.elapsed().as_secs_f32();
     Ok(Part { name, outcome: PartEnd::Ran { ok, tally }, secs })
-}
-
-/// The `cargo xtask dev` that the tests ask.
-struct Dev {
-    process: Guarded,
-    run: Run,
-    log: PathBuf,
-}
-
-impl Dev {
-    /// Starts it in `dir`, and waits until it has told where everything is.
-    fn start(paths: &Paths, dir: &Path) -> Result<Self> {
-        let selection = Selection { port: None, dir: Some(dir.to_owned()) };
-        let port = server::free_port(0)?.to_string();
-        let log = dir.join("dev.log");
-        let mut process = Guarded::start(paths, "cargo xtask dev", &paths.exe, log.clone(), |command| {
-            command.args(["dev", "--port", &port, "--dir"]).arg(dir);
-            Ok(())
-        })?;
-        let mut run = None;
-        process.wait_until(DEV_LIMIT, "`cargo xtask dev` should run", || {
-            run = Some(Run::running(paths, &selection).map_err(|error| error.to_string())?);
-            Ok(())
-        })?;
-        Ok(Self { process, run: run.context("the run has not told where it is")?, log })
-    }
-
-    /// Ends it. That it starts what ended again must not hide that something ended.
-    fn stop(self) -> Result<()> {
-        drop(self.process);
-        let log = fs::read_to_string(&self.log)?;
-        let failures: Vec<_> = log.lines().filter(|line| line.contains("] starts again in ")).collect();
-        if !failures.is_empty() {
-            bail!("{}. See {}", failures.join("; "), self.log.display());
-        }
-        Ok(())
-    }
 }
 
 /// Gives tests the addresses of Worker and origin, the viewers and the database.
