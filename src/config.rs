@@ -11,8 +11,9 @@ use admit_playback::{Playback, PlaybackError};
 use crate::{
     api::{cors::Cors, media_type::is_token, pass_through::PassThrough},
     limits::{
-        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, HEAD_TEXT_MAX_BYTES,
-        PASS_THROUGH_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
+        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, FRESH_MAX_SECS,
+        FRESH_SECS, HEAD_TEXT_MAX_BYTES, PASS_THROUGH_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS,
+        UPSTREAM_TIMEOUT_MS,
     },
     snapshot::head::{HeadRules, is_audience},
     token::{self, IssuerConfig, KeysConfig, check_url, parse_issuers},
@@ -30,6 +31,8 @@ pub struct Config {
     /// `SNAPSHOT_MAX_AGE_SECS`: from this age of the head on, grants must be confirmed by the origin. `None`
     /// if it is off.
     pub head_max_age_secs: Option<u32>,
+    /// `FRESH_SECS`: how often the fresh lane is asked for the head. 0 if it is off.
+    pub fresh_secs: u32,
     /// `CORS_ORIGINS`: which web pages may read responses.
     pub cors: Cors,
     /// `TRUSTED_COUNTRY_HEADER`, in lower case: the header in which a CDN in front states the viewer's
@@ -50,6 +53,9 @@ pub struct Config {
     /// `CONSOLE`: whether the entry module serves the console. The service itself does not know its pages.
     pub console: bool,
 }
+
+/// One answer in so many has a data point; `points.mjs` has the same number.
+const ANALYTICS_SAMPLE_MAX: u64 = 1_000;
 
 /// Stands for the prefixes of an edge without an origin.
 static NOTHING_PASSES: PassThrough = PassThrough::NONE;
@@ -156,6 +162,8 @@ impl Config {
                 return Err(ConfigError::new("CONSOLE", format!("expected on or off, found {other:?}")));
             }
         };
+        // The entry module reads it, which writes the data points.
+        number(binding, "ANALYTICS_SAMPLE", 1, 1..=ANALYTICS_SAMPLE_MAX)?;
         let jwks_cache_secret = match binding("JWKS_CACHE_SECRET") {
             Some(secret) if secret.len() < MAC_SECRET_MIN_BYTES => {
                 let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
@@ -171,6 +179,7 @@ impl Config {
             snapshot_keys: required("SNAPSHOT_KEYS")?,
             head_rules: HeadRules { audience: audience(binding)?, min_seq: min_seq(binding)? },
             head_max_age_secs: head_max_age_secs(binding)?,
+            fresh_secs: fresh_secs(binding)?,
             cors: Cors::parse(&cors).map_err(|problem| ConfigError::new("CORS_ORIGINS", problem))?,
             country_header: header_name(binding, "TRUSTED_COUNTRY_HEADER")?,
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
@@ -196,13 +205,7 @@ impl UpstreamConfig {
     /// # Errors
     /// The first invalid variable.
     pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
-        let number = |name: &str, default, range: RangeInclusive<u64>| match binding(name) {
-            None => Ok(default),
-            Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                ConfigError::new(name, format!("expected a number from {least} to {most}, found {text:?}"))
-            }),
-        };
+        let number = |name: &str, default, range| number(binding, name, default, range);
         let numbers = Self {
             url: String::new(),
             secret: binding("ORIGIN_SECRET").map(origin_secret).transpose()?,
@@ -263,6 +266,19 @@ fn pass_through(binding: &dyn Fn(&str) -> Option<String>) -> Result<PassThrough,
     PassThrough::parse(&text).map_err(|problem| ConfigError::new("PASS_THROUGH", problem))
 }
 
+fn number(
+    binding: &dyn Fn(&str) -> Option<String>,
+    name: &str,
+    default: u64,
+    range: RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    let Some(text) = binding(name) else { return Ok(default) };
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        ConfigError::new(name, format!("expected a number from {least} to {most}, found {text:?}"))
+    })
+}
+
 fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let Some(name) = binding("SNAPSHOT_AUDIENCE") else { return Ok(None) };
     if is_audience(&name) {
@@ -293,6 +309,16 @@ fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<
             Err(ConfigError::new("SNAPSHOT_MAX_AGE_SECS", expected))
         }
     }
+}
+
+fn fresh_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<u32, ConfigError> {
+    let secs = match binding("FRESH_SECS") {
+        None => Some(FRESH_SECS),
+        Some(text) => text.parse().ok().filter(|secs| *secs <= FRESH_MAX_SECS),
+    };
+    secs.and_then(|secs| u32::try_from(secs).ok()).ok_or_else(|| {
+        ConfigError::new("FRESH_SECS", format!("expected 0 (off) to {FRESH_MAX_SECS}: seconds"))
+    })
 }
 
 /// Checks a secret that is sent as the value of a header, where only visible ASCII is allowed.
@@ -407,6 +433,8 @@ mod tests {
             ("TRUSTED_ADDRESS_HEADER", ""),
             ("LOG_CHECKS", "yes"),
             ("CONSOLE", "true"),
+            ("ANALYTICS_SAMPLE", "0"),
+            ("ANALYTICS_SAMPLE", "1001"),
             ("JWKS_CACHE_SECRET", "short"),
             ("ORIGIN_URL", ""),
             ("ORIGIN_URL", "http://origin.example"),

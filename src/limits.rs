@@ -34,6 +34,32 @@ pub const HEAD_RETRY_SECS: i64 = 5;
 /// The same pause before the first head. It is shorter, because nothing can be answered without one.
 pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
 
+/// How often an isolate asks the fresh lane for the head, seconds, unless `FRESH_SECS` says otherwise. Each answer of a
+/// cache is billed as a request: 100 places with two busy isolates each ask 260 million times a month.
+pub const FRESH_SECS: u64 = 2;
+
+/// Largest interval that `FRESH_SECS` may set. Above it the store's own head is as fresh.
+pub const FRESH_MAX_SECS: u64 = 60;
+
+/// An isolate that has not asked the lane for more than this many intervals slept, and asks before it answers.
+pub const LANE_SLEPT_INTERVALS: i64 = 2;
+
+/// Time limit for the lane to answer. A cache in the same place takes some milliseconds, and the object behind it, on
+/// another continent, less than this. Nothing is lost by giving up: the store has the head too.
+pub const LANE_TIMEOUT_MS: u64 = 250;
+
+/// Time limit for a head to be announced in the lane. The publisher waits for it.
+pub const LANE_ANNOUNCE_TIMEOUT_MS: u64 = 2_000;
+
+/// A question to the lane that has not ended after this time counts as lost: its request may have been cancelled.
+pub const LANE_LOST_SECS: i64 = 1;
+
+/// Pause after the lane failed once. Each failure in a row doubles it, up to [`LANE_PAUSE_MAX_SECS`].
+pub const LANE_PAUSE_SECS: i64 = 1;
+
+/// Longest pause after failures of the lane: one question a minute finds out that it is back.
+pub const LANE_PAUSE_MAX_SECS: i64 = 60;
+
 /// Age from which `/healthz` calls the head stale. Behind a follower the age stays below some 200 s: 60 s of
 /// its heartbeat, 20 s for which an origin may delay an answer, and the two minutes of the edges.
 pub const HEALTH_STALE_SECS: i64 = 300;
@@ -224,6 +250,10 @@ pub const OBJECT_CACHE_TTL_SECS: u64 = 24 * 3_600;
 
 /// Time limit for a read of KV. Cold reads take up to a few hundred milliseconds.
 pub const STORE_TIMEOUT_MS: u64 = 3_000;
+
+/// Number of viewers whose shards wait to be loaded behind an answer. Each request has one at most, so that more only
+/// wait where hundreds of requests are answered at once.
+pub const WARMED_MAX: usize = 16;
 
 /// Time limit for a write, a removal or a list. 8 MiB travel far, and only a publisher waits for them.
 pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;

@@ -67,6 +67,32 @@ pub struct KeyPage {
 #[error("object store: {0}")]
 pub struct StoreError(pub String);
 
+/// The fresh lane: the newest head, in one place that is consistent at once and cached near every isolate
+/// (docs/adr/0056). It only makes heads arrive sooner: they are verified wherever they come from.
+pub trait FreshLane {
+    /// Whether there is one.
+    fn is_there(&self) -> bool;
+
+    /// The newest value of the key `head`, up to the time of a cache old; `None` if no head was announced yet. The
+    /// caller sets the time limit.
+    ///
+    /// # Errors
+    /// When there was no answer, or an invalid one.
+    async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError>;
+
+    /// Makes a stored value of the key `head` the newest one, unless a newer one is known. If the head takes something
+    /// away, caches are told to forget the head before, after this has ended. The caller sets the time limit.
+    ///
+    /// # Errors
+    /// When that was not confirmed; it may have happened.
+    async fn announce(&self, value: &[u8]) -> Result<(), LaneError>;
+}
+
+/// The lane failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LaneError(pub String);
+
 /// Fetches an issuer's JWKS document.
 pub trait IssuerKeys {
     /// What `url` answers. A redirect is an answer: it is not followed.
@@ -263,6 +289,8 @@ pub trait Platform {
     type Verifier: SignatureVerifier;
     /// Keeps the snapshot.
     type Store: ObjectStore;
+    /// Has the newest head.
+    type Lane: FreshLane;
     /// Fetches issuers' keys.
     type Keys: IssuerKeys;
     /// Takes writes.
@@ -276,6 +304,8 @@ pub trait Platform {
     fn signer(&self) -> &dyn PlatformSigner;
     /// Keeps the snapshot.
     fn store(&self) -> &Self::Store;
+    /// Has the newest head.
+    fn lane(&self) -> &Self::Lane;
     /// Fetches issuers' keys.
     fn keys(&self) -> &Self::Keys;
     /// Takes writes.

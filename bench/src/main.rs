@@ -49,6 +49,8 @@ enum Command {
     Steps(steps::Args),
     /// Sample where the time of a check goes, in workerd, under perf: two minutes
     Profile(Destination),
+    /// Count and name the functions of Wasm that the first check of an isolate compiles
+    Compiled(Destination),
     /// Compute how far the design carries, and write docs/scale.md and docs/scale.svg
     #[command(bin_name = "cargo xtask scale")]
     Scale(scale::Args),
@@ -77,6 +79,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Snapshot(args)) => (Some(snapshot::run(&paths, args)?), &args.destination),
         Some(Command::Steps(args)) => (steps::run(&paths, args)?, &args.destination),
         Some(Command::Profile(destination)) => (Some(load::profile(&paths)?), destination),
+        Some(Command::Compiled(destination)) => (Some(load::compiled(&paths)?), destination),
         Some(Command::Scale(args)) => {
             scale::run(args, &paths.root)?;
             return Ok(ExitCode::SUCCESS);

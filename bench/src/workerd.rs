@@ -42,7 +42,7 @@ impl Workerd {
         let mut workerd = Self { job: Job::spawn(&mut command)?, log };
         let watch = Stopwatch::start();
         loop {
-            match is_ready(&fs::read_to_string(&workerd.log).unwrap_or_default()) {
+            match is_ready(&workerd.log()) {
                 Ok(ready) => return Ok((workerd, ready)),
                 Err(error) if workerd.has_failed(watch)? => {
                     let tail = step::tail(&workerd.log, 30);
@@ -52,6 +52,11 @@ impl Workerd {
                 Err(_) => thread::sleep(Duration::from_millis(2)),
             }
         }
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     fn has_failed(&mut self, watch: Stopwatch) -> Result<bool> {

@@ -27,7 +27,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use admit_native::argv;
+use admit_native::{argv, manual};
 use admit_publish::{
     output::{exit_code, failed},
     peer,
@@ -80,6 +80,11 @@ enum Command {
     Generate(generate::Args),
     /// Print the JSON Schema of publish files or of change feeds
     Schema(schema::Args),
+    /// Print the completions of this command for a shell
+    Completions(manual::Completions),
+    /// Write the man pages of this command
+    #[command(hide = true)]
+    Man(manual::ManPages),
 }
 
 fn main() -> ExitCode {
@@ -107,6 +112,10 @@ fn main() -> ExitCode {
         Command::CheckOrigin(args) => check_origin::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => {
+            args.print(Cli::command()).map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
+        Command::Man(args) => args.write(Cli::command()).map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     match outcome {
         Ok(code) => exit_code(code),

@@ -1,9 +1,10 @@
 //! `admit publish`: turns the origin's records into the snapshot that edges serve - fully, incrementally, or
 //! continuously.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use admit_publish::{
+    output,
     peer::Outside,
     run::{self, Settings},
 };
@@ -21,9 +22,13 @@ is 3. With --strict nothing is published then, and the exit code is 2. Nothing i
 edge lacks are uploaded, each is checked there, and the signed head comes last. Interrupted at any point, the edge
 serves what it served before, and the next run continues.
 
---changes applies lines of a change feed to the published version, with two writes for any number of lines. Without
+--from postgres://ROLE@HOST/DATABASE reads the views admit_export(line jsonb) and admit_changes(seq bigint, line
+jsonb) of a PostgreSQL database; --follow waits for its notifications. The password is in PGPASSWORD or in the file
+that PGPASSFILE names. Other machines are reached by TLS only: sslrootcert=FILE in the URL names a private authority.
+
+--changes applies lines of a change feed to the published version, with one write for any number of lines. Without
 --follow it can change only customers. --follow publishes --from and then each change, until it is stopped; it
-requests <from>?after=<seq>, or the URL of --changes if that is given.
+asks for what comes after the last change at --from, or at --changes if that is given.
 
 Examples:
   admit publish --from catalogue/ --to https://api.example.com --key publisher.jwk
@@ -31,6 +36,8 @@ Examples:
   admit publish --from https://origin.example.com/export --follow --to https://api.example.com --key publisher.jwk
   admit publish --from https://origin.example.com/export --follow --to https://api.example.com --key publisher.jwk \\
     --token-key issuer.jwk --token-claims '{\"iss\":\"https://publisher.example\",\"aud\":\"admit\"}'
+  PGPASSFILE=shop.pgpass admit publish --from postgres://admit_reader@db.example.com/shop --follow \\
+    --to https://api.example.com --key publisher.jwk
   admit publish --changes changes.ndjson --to https://api.example.com --key publisher.jwk
   admit publish --from catalogue/ --dry-run       # only check and build; needs neither key nor Worker
 
@@ -39,11 +46,11 @@ ADMIT_TOKEN keeps the token off the command line, which every user of the machin
     \"aud\":\"admit\",\"sub\":\"sync\",\"scope\":\"snapshot:publish\"}') admit publish ...")]
 pub struct Args {
     /// NDJSON file, directory whose *.ndjson and *.ndjson.gz files are read in the order of their names, - for stdin,
-    /// or the URL of the origin's export; gzip is decoded
+    /// or the URL of the origin's export or database; gzip is decoded
     #[arg(long, value_name = "PATH|URL", required_unless_present = "changes")]
     from: Option<String>,
     /// Changes to apply to the published version: a file, - for stdin, or a URL; with --follow the URL of the
-    /// change feed
+    /// change feed or database
     #[arg(long, value_name = "PATH|URL")]
     changes: Option<String>,
     /// Keep running, and publish the changes from the origin's feed
@@ -60,6 +67,13 @@ pub struct Args {
     /// head's age tells whether the origin is heard; 0 for never
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     heartbeat: u64,
+    /// While following, serve /metrics (Prometheus), /healthz and /readyz at this address, such as 127.0.0.1:9464;
+    /// port 0 takes a free one. Without a token: not an address that others reach
+    #[arg(long, value_name = "ADDRESS", requires = "follow")]
+    metrics: Option<SocketAddr>,
+    /// While following, the form of the log: prose, or a JSON object a line
+    #[arg(long, value_name = "FORM", requires = "follow", value_enum, default_value_t = LogForm::Prose)]
+    log: LogForm,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,
@@ -107,6 +121,19 @@ pub struct Args {
     /// Trust no stored object: check every object of the new version, and upload broken ones again
     #[arg(long, conflicts_with = "changes")]
     repair: bool,
+    /// Store the delta as an object of its own and not beside the head: before Workers go back to a release that
+    /// reads a head alone
+    #[arg(long)]
+    delta_apart: bool,
+}
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogForm {
+    /// Lines for people.
+    Prose,
+    /// A JSON object a line.
+    Json,
 }
 
 impl From<Args> for Settings {
@@ -133,6 +160,8 @@ impl From<Args> for Settings {
             allow_unknown_namespaces: args.allow_unknown_namespaces,
             force: args.force,
             repair: args.repair,
+            delta_apart: args.delta_apart,
+            metrics: args.metrics,
             outside: Outside::default(),
         }
     }
@@ -143,5 +172,8 @@ impl From<Args> for Settings {
 /// # Errors
 /// The input or the key cannot be read, or the store does not answer or refuses.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if args.log == LogForm::Json {
+        output::write_json();
+    }
     run::run(&args.into())
 }

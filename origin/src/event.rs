@@ -5,6 +5,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use admit_publish::output;
 use serde_json::{Value, json};
 
 use crate::db::{DbError, audit::Via};
@@ -120,7 +121,7 @@ impl fmt::Display for Event<'_> {
 
 /// Writes an event to standard error.
 pub fn log(event: Event<'_>) {
-    eprintln!("{event}");
+    output::tell_object(format_args!("{event}"));
 }
 
 #[cfg(test)]

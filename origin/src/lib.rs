@@ -12,7 +12,7 @@
 //! | [`client`] | accounts, sessions, lists of media, purchases: what a whole client asks for beside the edge's API |
 //! | [`tokens`] | sign-in, OAuth 2, refresh tokens, signing keys |
 //! | [`state`] | what all threads share: the lock of writes, counts, limits |
-//! | [`event`], [`request`] | log lines; a request as it was read |
+//! | [`event`], [`metrics`], [`request`] | log lines; metrics and readiness; a request as it was read |
 //! | [`guessing`] | delays after wrong passwords |
 //! | [`target`] | the paths that the origin serves: the shared contract's and its own |
 //! | [`settings`], [`quota`] | configuration; what each merchant may write and store |
@@ -47,6 +47,7 @@ pub mod db;
 pub mod event;
 pub mod guessing;
 pub mod limits;
+pub mod metrics;
 pub mod period;
 pub mod quota;
 pub mod request;

@@ -31,6 +31,8 @@ pub struct Incoming {
     pub is_edge: bool,
     /// Identifies the request in logs, in the answer and in the audit trail.
     pub request_id: String,
+    /// The header `traceparent`, if it is valid.
+    pub passed: Vec<(&'static str, String)>,
     /// The body, with the headers that say how to read it.
     pub payload: Payload,
 }
@@ -57,7 +59,7 @@ impl Incoming {
             // Answers come from the newest data, and nothing is forwarded.
             min_seq: 0,
             merchant: None,
-            passed: &[],
+            passed: &self.passed,
             page_origin: &self.origin,
             ip_address: &self.ip_address,
             country: &self.country,

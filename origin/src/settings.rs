@@ -1,6 +1,6 @@
 //! The configuration of an origin.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -61,6 +61,8 @@ pub struct Settings {
     /// The Worker's variables that mean the same here: `ISSUERS` and the secrets that it names,
     /// `CORS_ORIGINS`, `TRUSTED_COUNTRY_HEADER`, `TRUSTED_ADDRESS_HEADER`, `LOG_CHECKS`.
     pub variables: BTreeMap<String, String>,
+    /// Where metrics and health are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The clock of all threads.
     pub clock: Clock,
 }
@@ -105,6 +107,7 @@ impl Settings {
             is_edge_only: false,
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             variables: BTreeMap::new(),
+            metrics: None,
             clock: Clock::system(),
         }
     }

@@ -18,6 +18,7 @@ pub mod query;
 pub mod reply;
 pub mod retry_after;
 pub mod support;
+pub mod trace;
 pub(crate) mod upstream_error;
 pub mod viewer;
 pub mod write;

@@ -1,11 +1,15 @@
 //! The headers of requests that change something: those that an edge forwards, and the rules for a body.
 
-use super::{error::ApiError, media_type::MediaType};
+use super::{
+    error::ApiError,
+    media_type::MediaType,
+    trace::{TRACEPARENT, TRACESTATE},
+};
 
 /// The headers of a client's write that the upstream gets, beside the token. No other header is forwarded: not
 /// `X-Forwarded-*`, `CF-*` or names of our own, and none that a `Connection` header names.
-pub const PASSED_HEADERS: [&str; 5] =
-    ["accept", "accept-language", "content-type", "idempotency-key", "user-agent"];
+pub const PASSED_HEADERS: [&str; 7] =
+    ["accept", "accept-language", "content-type", "idempotency-key", "user-agent", TRACEPARENT, TRACESTATE];
 
 /// The headers of such a request that the edge reads itself, and does not forward.
 pub const INSPECTED_HEADERS: [&str; 4] = [

@@ -8,6 +8,7 @@ use super::{
     Event, Permission, Refusal, ServiceReason, Tokens, Unverified,
     authzen::Deliberation,
     batch::Checks,
+    health::Condition,
     library::{HeadState, Library},
     missing::Missing,
     plan::{PassThroughPlan, Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
@@ -126,6 +127,7 @@ impl<P: Platform> Attempt<'_, P> {
     }
 
     /// Checks of the items that the query names.
+    #[inline(never)]
     fn checks(&self) -> Attempted<Next, P> {
         let token = self.token()?;
         Permission::View.check(&token, &self.config.issuers)?;
@@ -141,6 +143,7 @@ impl<P: Platform> Attempt<'_, P> {
 
     /// Whether a token lets the client see how much there is. Any other token, right or wrong, is ignored: a monitor
     /// must not report that the service is down because the monitor's token has ended.
+    #[inline(never)]
     fn may_see_numbers(&self) -> Attempted<bool, P> {
         if self.request.authorization.is_empty() {
             return Ok(false);
@@ -158,6 +161,7 @@ impl<P: Platform> Attempt<'_, P> {
     }
 
     /// The token and the role of a write, before the upstream gets it.
+    #[inline(never)]
     fn write(&self, plan: &WritePlan) -> Attempted<Next, P> {
         let WritePlan { permission, has_body, may_refresh, effect, numbers } = *plan;
         let token = permission.map(|permission| self.sender(permission)).transpose()?;
@@ -177,6 +181,7 @@ impl<P: Platform> Attempt<'_, P> {
 
     /// The token of a request that the upstream gets as it is, if it has one: a sign-up has none, and a guess of the
     /// viewer's rights is the upstream's. Each prefix is for the circuits what an item is for checks.
+    #[inline(never)]
     fn pass_through(&self, plan: PassThroughPlan) -> Attempted<Next, P> {
         let PassThroughPlan { prefix, is_read } = plan;
         let what = i64::try_from(prefix).ok();
@@ -192,6 +197,7 @@ impl<P: Platform> Attempt<'_, P> {
     }
 
     /// The verified token of a request that the upstream gets: it may, and is not revoked.
+    #[inline(never)]
     fn sender(&self, permission: Permission) -> Attempted<Rc<VerifiedToken>, P> {
         let token = self.token()?;
         permission.check(&token, &self.config.issuers)?;
@@ -200,6 +206,7 @@ impl<P: Platform> Attempt<'_, P> {
         Ok(token)
     }
 
+    #[inline(never)]
     fn publish(&self, plan: PublishPlan) -> Attempted<Next, P> {
         let token = self.token()?;
         plan.permission.check(&token, &self.config.issuers)?;
@@ -247,6 +254,7 @@ impl<P: Platform> Attempt<'_, P> {
     /// Checks that an issuer of some merchants names its merchant by the right UUID. The upstream may go by `mui`, which
     /// must not be another merchant's: no write is passed on while that is unknown. A merchant who is newer than the
     /// directory may have any UUID that no known merchant has.
+    #[inline(never)]
     fn check_uuid(&self, principal: &Principal) -> Attempted<(), P> {
         let (Some(id), Some(uuid), Some(_)) =
             (principal.merchant_id, &principal.merchant_uuid, &principal.merchants)
@@ -287,7 +295,12 @@ impl<P: Platform> Attempt<'_, P> {
         }
         let max_age_secs = self.config.head_max_age_secs;
         let is_stale = snapshots.is_stale(max_age_secs, now);
-        let condition = if read.is_of_the_snapshot() { "" } else { snapshots.condition(max_age_secs, now) };
+        let condition = if read.is_of_the_snapshot() {
+            Condition::OK
+        } else {
+            let (source, lane) = (snapshots.versions.source(), snapshots.lane.report(now));
+            Condition { word: snapshots.condition(max_age_secs, now), source, lane }
+        };
         for version in snapshots.versions.all() {
             let source = Source { version: &version, condition, window: None };
             match read.answer(source, &mut snapshots.objects.cache, self.request, now) {

@@ -76,7 +76,7 @@ const fn stored_action(key: StoreKey, is_deleted: bool) -> &'static str {
         (_, true) => "delete",
         (StoreKey::Head, false) => "publish",
         (StoreKey::Lease, false) => "take_lease",
-        (StoreKey::Object(_) | StoreKey::Version(_) | StoreKey::Garbage, false) => "store",
+        (StoreKey::Object(_) | StoreKey::Version(_) | StoreKey::Garbage | StoreKey::Start, false) => "store",
     }
 }
 

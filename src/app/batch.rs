@@ -66,6 +66,7 @@ impl<P: Platform> Attempt<'_, P> {
     ///
     /// # Errors
     /// With what memory lacks.
+    #[inline(never)]
     pub fn rule(
         &self,
         principal: &Principal,

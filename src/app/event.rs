@@ -34,6 +34,8 @@ pub enum Event<'a> {
         reason: &'a str,
         /// More about it; left out when empty.
         detail: &'a str,
+        /// The trace that the request belongs to; left out when empty.
+        trace_id: &'a str,
     },
     /// Something was changed, or an attempt was made to change it.
     Audit(&'a AuditEvent<'a>),
@@ -55,6 +57,15 @@ pub enum Event<'a> {
     Snapshot {
         /// Its head.
         head: &'a Head,
+        /// Where the head was read.
+        from: &'static str,
+    },
+    /// The fresh lane failed.
+    Lane {
+        /// Why.
+        problem: &'a str,
+        /// How often, since the last line of this kind.
+        times: u32,
     },
     /// The head could not be read or used, or an object that it names is not there yet.
     RefreshFailed {
@@ -170,6 +181,8 @@ pub enum EventKind {
     Configuration,
     /// [`Event::Snapshot`].
     Snapshot,
+    /// [`Event::Lane`].
+    Lane,
     /// [`Event::RefreshFailed`].
     RefreshFailed,
     /// [`Event::HeadRefused`].
@@ -204,12 +217,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Request,
         Self::Audit,
         Self::Limit,
         Self::Configuration,
         Self::Snapshot,
+        Self::Lane,
         Self::RefreshFailed,
         Self::HeadRefused,
         Self::SnapshotStale,
@@ -236,6 +250,7 @@ impl EventKind {
             Self::Limit => "limit",
             Self::Configuration => "configuration",
             Self::Snapshot => "snapshot",
+            Self::Lane => "lane",
             Self::RefreshFailed => "refresh_failed",
             Self::HeadRefused => "head_refused",
             Self::SnapshotStale => "snapshot_stale",
@@ -265,6 +280,7 @@ impl Event<'_> {
             Self::Limit { .. } => EventKind::Limit,
             Self::Configuration { .. } => EventKind::Configuration,
             Self::Snapshot { .. } => EventKind::Snapshot,
+            Self::Lane { .. } => EventKind::Lane,
             Self::RefreshFailed { .. } => EventKind::RefreshFailed,
             Self::HeadRefused { .. } => EventKind::HeadRefused,
             Self::SnapshotStale { .. } => EventKind::SnapshotStale,
@@ -293,11 +309,13 @@ impl Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Line::new(self.kind());
         match *self {
-            Self::Request { request_id, method, path, status, reason, detail } => {
+            Self::Request { request_id, method, path, status, reason, detail, trace_id } => {
                 line.text("request_id", request_id).text("method", method).text("path", path);
                 line.number("status", &status).text("reason", reason);
-                if !detail.is_empty() {
-                    line.text("detail", detail);
+                for (name, text) in [("detail", detail), ("trace_id", trace_id)] {
+                    if !text.is_empty() {
+                        line.text(name, text);
+                    }
                 }
             }
             Self::Audit(event) => event.write(&mut line),
@@ -307,8 +325,12 @@ impl Display for Event<'_> {
             Self::Configuration { error } | Self::RefreshFailed { error } | Self::HeadRefused { error } => {
                 line.shown("error", error);
             }
-            Self::Snapshot { head: Head { seq, customers, items, .. } } => {
+            Self::Snapshot { head: Head { seq, customers, items, .. }, from } => {
                 line.number("seq", seq).number("customers", customers).number("items", items);
+                line.text("from", from);
+            }
+            Self::Lane { problem, times } => {
+                line.text("problem", problem).number("times", &times);
             }
             Self::SnapshotStale { head: Head { seq, as_of, .. }, age_secs } => {
                 line.number("seq", seq).number("as_of", as_of).number("age_secs", &age_secs);

@@ -12,6 +12,7 @@ use crate::{
         cors::Cors,
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
+        trace::{TRACEPARENT, trace_id},
     },
     config::{Config, LogChecks},
     limits::LOGGED_PATH_MAX_BYTES,
@@ -138,6 +139,7 @@ impl Completion {
                 status: reply.status,
                 reason: &reply.reason,
                 detail: &reply.detail,
+                trace_id: trace_id(request.passed(TRACEPARENT)).unwrap_or_default(),
             };
             event.log(log);
         }

@@ -180,6 +180,12 @@ impl<P: Platform> App<P> {
         self.in_memory(|memory| memory.item_texts(item_id, ITEM_TEXT_MAX_BYTES))
     }
 
+    /// The time of the data of the present version, and the merchant of an item; 0 for what is not in memory.
+    pub fn told(&self, item_id: i64) -> (UnixSecs, i64) {
+        let told = self.in_memory(|memory| Some((memory.version.head.as_of, memory.merchant(item_id))));
+        told.unwrap_or_default()
+    }
+
     /// A complete answer to a granted check but for its body, for its status and headers.
     pub fn granted_frame(&self, page_origin: &str) -> Reply {
         let request = Request { page_origin, ..Request::default() };

@@ -61,7 +61,7 @@ impl LocalRead<'_> {
             return Err(ApiError::RouteNotFound.into());
         };
         let read = plan.permitted(!self.request.authorization.is_empty(), self.issuers, verify)?;
-        let source = Source { version, condition: "ok", window };
+        let source = Source { version, condition: super::health::Condition::OK, window };
         match read.answer(source, objects, self.request, self.now) {
             Ok(reply) => return Ok(reply),
             Err(ReadError::Missing(_)) => {}

@@ -62,11 +62,11 @@ impl<P: Platform> Supply<'_, P> {
     /// Loads it, unless another request does.
     pub async fn load(&self, missing: Missing<P::Verifier>, plan: &Plan, may_wait: bool) -> Load {
         match missing {
-            Missing::Head => self.library.load_head(may_wait).await,
-            Missing::Objects(names) if plan.is_many() => self.library.load_many(&names).await,
+            Missing::Head => self.library.load_head(may_wait).boxed_local().await,
+            Missing::Objects(names) if plan.is_many() => self.library.load_many(&names).boxed_local().await,
             Missing::Objects(names) => self.library.load_objects(&names, may_wait).await,
             Missing::Keys(ticket) => {
-                self.load_keys(ticket, plan.is_check()).await;
+                self.load_keys(ticket, plan.is_check()).boxed_local().await;
                 Load::Done
             }
             Missing::KeysElsewhere => Load::Elsewhere(None),

@@ -48,6 +48,9 @@ mod reason;
 mod support;
 mod tokens;
 mod upstream;
+mod warm;
+
+use futures_util::FutureExt as _;
 
 use crate::{
     api::{
@@ -57,7 +60,7 @@ use crate::{
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
-    ports::{Limit, Platform, SignatureVerifier},
+    ports::{FreshLane as _, Limit, Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
     token::{TokenVerifier, VerifiedToken},
 };
@@ -91,6 +94,7 @@ use playback::Signing;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
 use upstream::{Exchange, StreamOf, UpstreamQuestion, UpstreamTraffic};
+use warm::Warming;
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
@@ -102,6 +106,7 @@ pub struct App<P: Platform> {
     upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
+    warming: Warming,
     signing: Signing,
     completion: Completion,
 }
@@ -113,6 +118,9 @@ impl<P: Platform> App<P> {
     /// A key of the configuration cannot be used.
     pub fn new(platform: P, config: Config) -> Result<Self, ConfigError> {
         let library = Library::new(&config, platform.verifier())?;
+        if platform.lane().is_there() {
+            library.write().lane.open(config.fresh_secs);
+        }
         let tokens = Tokens::new(&config.issuers, platform.verifier(), platform.log())?;
         Ok(Self {
             completion: Completion::new(&config),
@@ -122,6 +130,7 @@ impl<P: Platform> App<P> {
             upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
+            warming: Warming::default(),
             signing: Signing::new(config.playback.clone()),
             platform,
             config,
@@ -158,7 +167,10 @@ impl<P: Platform> App<P> {
             return Answered::Later(Pending { plan, next: Ok(Start::Count) });
         }
         match self.attempt(&plan, request) {
-            Ok(Next::Reply(reply)) => Answered::Now(self.complete(request, reply, Some(&plan))),
+            Ok(Next::Reply(reply)) => {
+                self.warm_reader(&plan, request);
+                Answered::Now(self.complete(request, reply, Some(&plan)))
+            }
             next => Answered::Later(Pending { plan, next: next.map(Start::Next) }),
         }
     }
@@ -185,6 +197,7 @@ impl<P: Platform> App<P> {
         let logged = self.logged(request);
         let (transferred, begun) = self.carry_out(request, &logged, &id, &plan, next, body).await;
         let Transferred { reply, seq } = transferred;
+        self.warm_reader(&plan, request);
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         let timing = Timing::Loaded { dur_ms };
         let reply = self.signing.answer(reply, request, &self.platform);
@@ -214,7 +227,7 @@ impl<P: Platform> App<P> {
         let next = match start {
             Ok(Start::Next(next)) => Ok(next),
             Ok(Start::Count) => {
-                match self.limits.count(Limit::AnonymousRead, request, &self.platform).await {
+                match self.limits.count(Limit::AnonymousRead, request, &self.platform).boxed_local().await {
                     Ok(()) => self.attempt(plan, request),
                     Err(refusal) => return (refusal.into(), None),
                 }
@@ -227,24 +240,26 @@ impl<P: Platform> App<P> {
             match next {
                 Err(reply) | Ok(Next::Reply(reply)) => return (reply.into(), None),
                 Ok(Next::Confirm(question)) => {
-                    let reply = self.confirm(*question, request, id, &mut patience, &mut is_counted).await;
+                    let confirmed = self.confirm(*question, request, id, &mut patience, &mut is_counted);
+                    let reply = confirmed.boxed_local().await;
                     if let Some(reply) = reply {
                         return (reply.into(), None);
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
                 Ok(Next::ConfirmEach(checks)) => {
-                    return (self.confirm_each(*checks, request, id, &patience).await.into(), None);
+                    let reply = self.confirm_each(*checks, request, id, &patience).boxed_local().await;
+                    return (reply.into(), None);
                 }
                 Ok(Next::ReadBody) => {
-                    if let Err(refusal) = plan.read_body(request, &mut body).await {
+                    if let Err(refusal) = plan.read_body(request, &mut body).boxed_local().await {
                         return (refusal.into(), None);
                     }
                     next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
                 }
                 Ok(Next::ConfirmVerdicts(deliberation)) => {
                     let reply = match self.exchange(request, id) {
-                        Some(exchange) => deliberation.confirmed(&exchange, &patience).await,
+                        Some(exchange) => deliberation.confirmed(&exchange, &patience).boxed_local().await,
                         None => deliberation.reply(),
                     };
                     return (reply.into(), None);
@@ -252,18 +267,23 @@ impl<P: Platform> App<P> {
                 Ok(Next::Forward(write, token)) => {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
-                        Some(exchange) => {
-                            exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal)
-                        }
+                        Some(exchange) => exchange
+                            .forward(write, body)
+                            .boxed_local()
+                            .await
+                            .unwrap_or_else(|refusal| refusal),
                         None => ApiError::Internal.into(),
                     };
+                    if !write.is_signed {
+                        self.warm_signed_in(&reply);
+                    }
                     return (reply.into(), begun);
                 }
                 Ok(Next::PassThrough(passage, token)) => {
                     let begun = begin(token.as_deref());
                     let reply = match self.exchange(request, id) {
                         Some(exchange) => {
-                            exchange.pass(passage, body).await.unwrap_or_else(|refusal| refusal)
+                            exchange.pass(passage, body).boxed_local().await.unwrap_or_else(|refusal| refusal)
                         }
                         None => ApiError::Internal.into(),
                     };
@@ -271,7 +291,7 @@ impl<P: Platform> App<P> {
                 }
                 Ok(Next::Publish(transfer, token)) => {
                     let begun = begin(Some(&token));
-                    return (self.publish(transfer, request, body).await, begun);
+                    return (self.publish(transfer, request, body).boxed_local().await, begun);
                 }
             }
         }
@@ -398,24 +418,25 @@ impl<P: Platform> App<P> {
         publisher.transfer(transfer, request, body).await.unwrap_or_else(Transferred::from)
     }
 
-    /// The refresh that is due behind a request, if one is. It counts as begun: the platform runs it with
-    /// [`Self::refresh`] once it has answered.
+    /// A refresh that is due behind a request, if one is: there may be several. It counts as begun: the platform runs it
+    /// with [`Self::refresh`] once it has answered.
     pub fn begin_refresh(&self) -> Option<Refresh<P::Verifier>> {
         let now = self.now();
         let snapshots = &mut *self.library.write();
-        if snapshots.refresh_due(now) {
-            snapshots.watch.refresh_begins(now);
-            return Some(Refresh(Refreshed::Head));
+        if let Some(due) = snapshots.begin_behind(now) {
+            return Some(Refresh(Refreshed::Head(due)));
         }
-        self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)))
+        let keys = self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)));
+        keys.or_else(|| self.begin_warming())
     }
 
     /// Runs a refresh that [`Self::begin_refresh`] gave.
     pub async fn refresh(&self, refresh: Refresh<P::Verifier>) {
         let supply = self.supply();
         match refresh.0 {
-            Refreshed::Head => supply.library.refresh_head().await,
-            Refreshed::Keys(ticket) => supply.keys.load(ticket).await,
+            Refreshed::Head(due) => supply.library.refresh(due).boxed_local().await,
+            Refreshed::Keys(ticket) => supply.keys.load(ticket).boxed_local().await,
+            Refreshed::Viewer(authorization) => self.warm(&authorization).boxed_local().await,
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 #[cfg(doc)]
 use super::App;
-use super::{answer::Next, missing::Missing, plan::Plan, tokens::KeyTicket};
+use super::{answer::Next, library::Due, missing::Missing, plan::Plan, tokens::KeyTicket};
 use crate::{api::reply::Reply, ports::SignatureVerifier};
 
 /// The outcome of [`App::answer`].
@@ -47,6 +47,9 @@ impl<V: SignatureVerifier> fmt::Debug for Pending<V> {
 pub struct Refresh<V: SignatureVerifier>(pub(super) Refreshed<V>);
 
 pub(super) enum Refreshed<V: SignatureVerifier> {
-    Head,
+    /// The heads that are due.
+    Head(Due),
     Keys(KeyTicket<V>),
+    /// What the checks of a viewer need, whom this value of `Authorization` names.
+    Viewer(String),
 }

@@ -245,6 +245,7 @@ impl PlaybackPlan {
 }
 
 /// The transfer that a request of the publish API asks for.
+#[inline(never)]
 fn transfer(route: Route<'_>, method: &str) -> Result<Transfer, ApiError> {
     Ok(match route {
         Route::Stored(key) => match method {
@@ -304,6 +305,7 @@ pub fn merchant_uuid(query: &str) -> Result<Option<Uuid>, ApiError> {
 
 /// The answer to `OPTIONS`. A preflight carries no token, and the page that sends it must learn of a 404 as well: every
 /// path has one.
+#[inline(never)]
 pub(super) fn preflight(request: &Request<'_>, server: Server, prefixes: &PassThrough) -> Reply {
     let mut reply = finish::preflight(request);
     let mut methods = server.route(request.path).map_or(Methods::NONE, |route| route.methods(server));
@@ -317,6 +319,7 @@ pub(super) fn preflight(request: &Request<'_>, server: Server, prefixes: &PassTh
 }
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
+#[inline(never)]
 pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
     let number = |name, error| match query::last(query, name) {
         None => Ok(None),

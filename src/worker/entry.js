@@ -3,14 +3,17 @@
 // and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { console_page, is_console } from "./console.mjs";
+export { Fresh, FreshHead } from "./fresh.mjs";
 import Generated from "./generated.js";
 import { Known, is_page, item_of } from "./known.mjs";
+import { points_of } from "./points.mjs";
 import {
   FAILED, INVALID_CUSTOMER, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of,
 } from "./rpc.mjs";
 
 const OWN = [
-  "answer", "grant", "granted_init", "granted_numbers", "inputs", "is_ready", "item_texts", "repeat", "viewer_text",
+  "answer", "grant", "granted_init", "granted_numbers", "inputs", "is_ready", "item_texts", "repeat", "told",
+  "viewer_text",
 ];
 const wasm = Object.fromEntries(OWN.map((name) => [name, Generated.prototype[name]]));
 for (const name of OWN) delete Generated.prototype[name];
@@ -19,6 +22,8 @@ const { answer, is_ready } = wasm;
 const state = globalThis.__worker_init_state;
 let names;
 let known;
+// `null` without the binding, undefined before the first request.
+let points;
 
 function generated(request, env, ctx) {
   return new Generated(ctx, env).fetch(request);
@@ -40,6 +45,12 @@ function is_prepared() {
   return true;
 }
 
+/** An answer, with a data point for it where the binding is there. */
+function pointed(answered, item, kind) {
+  // Asked when the answer is there: what a request has loaded is in memory then.
+  return points ? points.answered(answered, kind, () => (is_prepared() && is_ready() ? wasm.told(item) : [0, 0])) : answered;
+}
+
 /** The console's answer, if the request is for it. */
 function shown_page(request, url, env) {
   return is_console(url) ? console_page(request, env) : undefined;
@@ -47,7 +58,8 @@ function shown_page(request, url, env) {
 
 export default {
   fetch(request, env, ctx) {
-    if (!is_prepared()) return shown_page(request, request.url, env) ?? forget(request, env, ctx);
+    if (points === undefined) points = points_of(env);
+    if (!is_prepared()) return shown_page(request, request.url, env) ?? pointed(forget(request, env, ctx), 0, "other");
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");
     const address = headers.get(names.address);
@@ -64,18 +76,21 @@ export default {
       const response =
         known.repeated(viewer, url, address, country, origin) ??
         (page ? undefined : known.granted(viewer, item, url, address, country, origin));
-      if (response !== undefined) return response;
+      if (response !== undefined) {
+        if (points) points.kept(known.merchant_of(item));
+        return response;
+      }
     }
     const shown = shown_page(request, url, env);
     if (shown !== undefined) return shown;
     // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
     // when the call's texts are in the memory of the old one. Neither this call nor `repeat` nor `grant` has any.
-    if (!is_ready()) return forget(request, env, ctx);
+    if (!is_ready()) return pointed(forget(request, env, ctx), 0, "other");
     const asked = item === 0 && !page ? undefined : { handle: 0, body: undefined };
     const answered = answer(request, ctx, asked, method, url, authorization, address, country, origin, min_seq);
     if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
     if (asked !== undefined && asked.body !== undefined) known?.keep(authorization, url, address, country, origin, asked);
-    return answered ?? generated(request, env, ctx);
+    return pointed(answered ?? generated(request, env, ctx), item, item !== 0 ? "check" : page ? "checks" : "other");
   },
 };
 
@@ -97,6 +112,7 @@ function posted(path, body) {
  * call a POST.
  */
 function ask({ env, ctx }, merchant, { path, token, viewer, asked, body }) {
+  if (points === undefined) points = points_of(env);
   if (!is_prepared() || !is_ready()) {
     return started(env, ctx, () => ask({ env, ctx }, merchant, { path, token, viewer, asked, body }));
   }
@@ -108,7 +124,7 @@ function ask({ env, ctx }, merchant, { path, token, viewer, asked, body }) {
     request, ctx, asked, method, NOWHERE + path, authorization, address, country, undefined, null, merchant ?? NaN,
   );
   if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
-  return answered ?? FAILED;
+  return pointed(answered ?? FAILED, asked === undefined ? 0 : item_of(NOWHERE + path), "call");
 }
 
 /** Makes an instance by a request that asks for nothing, as the generated code does for the first of all requests. */
@@ -142,6 +158,7 @@ export class Entitlements extends WorkerEntrypoint {
       if (!is_id(item)) return INVALID_ITEM;
       const held = is_prepared() ? known.viewer(bearer(token)) : undefined;
       const granted = held === undefined ? undefined : known.called(held, item, merchant);
+      if (granted !== undefined && points) points.kept(known.merchant_of(item));
       const path = `/items/${item}/access`;
       return granted ?? ask(this, merchant, { path, token, viewer, asked: { handle: 0 } });
     });

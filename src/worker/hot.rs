@@ -99,7 +99,7 @@ pub fn answer(
     }
     let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
     let passed = if is_read { Vec::new() } else { further_headers(&request.headers(), false) };
-    let incoming = Incoming {
+    let mut incoming = Incoming {
         request,
         method,
         url,
@@ -137,6 +137,7 @@ pub fn answer(
         // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
         Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
+            incoming.read_trace(service.config());
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
             given(&reply, incoming.is_head(), is_call)
@@ -220,6 +221,15 @@ fn numbers_of(granted: &Granted) -> Option<[f64; GRANTED_NUMBERS]> {
         since,
         until,
     ])
+}
+
+/// What a data point has of the snapshot: the time of its data in unix seconds, and the merchant of an item; 0 for what
+/// is not in memory.
+#[wasm_bindgen]
+#[must_use]
+pub fn told(item: f64) -> Vec<f64> {
+    let numbers = service_made().map_or((0, 0), |service| service.told(item as i64));
+    vec![numbers.0 as f64, numbers.1 as f64]
 }
 
 /// The viewer's part of a body, as [`App::viewer_text`](crate::app::App::viewer_text).

@@ -154,6 +154,11 @@ export class Known {
     if (viewer !== undefined) this.#keep(viewer, url, { address, country, origin, body, epoch, since, until, bytes: 0 });
   }
 
+  /** The merchant of an item whose texts are held; 0 otherwise. */
+  merchant_of(item) {
+    return this.#items.get(item)?.merchant ?? 0;
+  }
+
   /** How many viewers there are. */
   get size() {
     return this.#viewers.size;

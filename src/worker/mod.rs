@@ -6,6 +6,7 @@ mod fetch;
 mod hash;
 mod hot;
 mod kv;
+mod lane;
 mod limits;
 mod platform;
 mod request;
@@ -74,6 +75,8 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let passes_through = pending.passes_through();
     if passes_through {
         incoming.read_passed();
+    } else {
+        incoming.read_trace(service.config());
     }
     let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD") && !passes_through;
     let running = Rc::clone(&service);
@@ -91,9 +94,11 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     answered.map(|response| response.unchecked_into())
 }
 
-/// Runs the refresh that is due, behind the answer.
+/// Runs the refreshes that are due, behind the answer.
+#[expect(clippy::needless_pass_by_value, reason = "the callers have no more use for it")]
 fn refresh_behind(service: Rc<Service>, context: &Context) {
-    if let Some(refresh) = service.begin_refresh() {
+    while let Some(refresh) = service.begin_refresh() {
+        let service = Rc::clone(&service);
         context.wait_until(async move { service.refresh(refresh).await });
     }
 }
@@ -109,5 +114,9 @@ fn service_made() -> Option<Rc<Service>> {
 
 fn make_service(env: &Env) -> Result<Service, ConfigError> {
     let config = Config::parse(&|name| platform::text_binding(env, name))?;
+    // Only then is the reason wanted outside the log.
+    if js_sys::Reflect::has(env, &"ANALYTICS".into()).unwrap_or_default() {
+        response::tell_reasons();
+    }
     App::new(WorkerPlatform::new(env)?, config)
 }

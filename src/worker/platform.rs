@@ -10,6 +10,7 @@ use super::{
     fetch::{IssuerFetch, UpstreamFetch},
     hash::NodeHash,
     kv::Kv,
+    lane::Lane,
     limits::Limits,
     signer::NodeSigner,
     verifier::NodeVerifier,
@@ -61,6 +62,7 @@ pub(super) fn text_binding(env: &Env, name: &str) -> Option<String> {
 impl Platform for WorkerPlatform {
     type Verifier = NodeVerifier;
     type Store = Kv;
+    type Lane = Lane;
     type Keys = IssuerFetch;
     type Upstream = UpstreamFetch;
     type Limits = Limits;
@@ -75,6 +77,10 @@ impl Platform for WorkerPlatform {
 
     fn store(&self) -> &Kv {
         &self.store
+    }
+
+    fn lane(&self) -> &Lane {
+        &Lane
     }
 
     fn keys(&self) -> &IssuerFetch {

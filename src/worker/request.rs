@@ -7,6 +7,7 @@ use crate::{
     api::{
         query,
         reply::Request,
+        trace::TRACE_HEADERS,
         write::{INSPECTED_HEADERS, PASSED_HEADERS},
     },
     app::{BodyError, RequestBody},
@@ -69,6 +70,14 @@ impl Incoming {
         self.passed = further_headers(&self.request.headers(), true);
     }
 
+    /// Reads the headers of the trace of a read that waits: an origin that is asked gets them, and the log.
+    pub fn read_trace(&mut self, config: &Config) {
+        if self.passed.is_empty() && config.upstream.is_some() {
+            let headers = self.request.headers();
+            self.passed = named(&headers, TRACE_HEADERS.into_iter());
+        }
+    }
+
     pub fn view(&self) -> Request<'_> {
         let (base_url, path, query) = parts(&self.url);
         Request {
@@ -101,7 +110,13 @@ impl Incoming {
 pub(super) fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
     // Questions in the form of AuthZEN need no origin, and their type is checked.
     let passed = PASSED_HEADERS.into_iter().filter(|name| has_upstream || *name == "content-type");
-    let names = INSPECTED_HEADERS.into_iter().chain(passed);
+    named(headers, INSPECTED_HEADERS.into_iter().chain(passed))
+}
+
+fn named(
+    headers: &web_sys::Headers,
+    names: impl Iterator<Item = &'static str>,
+) -> Vec<(&'static str, String)> {
     names.filter_map(|name| Some((name, headers.get(name).ok().flatten()?))).collect()
 }
 

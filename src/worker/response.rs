@@ -1,6 +1,9 @@
 //! Responses from replies.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
 
 use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
@@ -27,6 +30,19 @@ thread_local! {
     static KNOWN: RefCell<Vec<KnownHeaders>> = const { RefCell::new(Vec::new()) };
 }
 
+thread_local! {
+    /// Whether responses tell the entry module their reason, for data points.
+    static TELLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The property of a response with the reason and the detail of the log, in two lines: `points.mjs` reads it.
+const TOLD: &str = "told";
+
+/// Makes responses tell their reason from now on.
+pub(super) fn tell_reasons() {
+    TELLS.set(true);
+}
+
 type Header = (&'static str, Cow<'static, str>);
 
 /// A status and headers, ready for the runtime.
@@ -38,6 +54,15 @@ struct KnownHeaders {
 
 /// The response.
 pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
+    let response = made(reply, is_head)?;
+    if TELLS.get() {
+        let told = [&reply.reason, "\n", &reply.detail].concat();
+        js_sys::Reflect::set(&response, &TOLD.into(), &told.into())?;
+    }
+    Ok(response)
+}
+
+fn made(reply: &Reply, is_head: bool) -> Result<Response> {
     if let (Body::Json(text), false, Some(id)) = (&reply.body, is_head, reply.header(REQUEST_ID))
         && let Some(response) = from_known(reply, id, text)
     {

@@ -76,8 +76,27 @@ class Ratelimit {
 export default (env) => new Ratelimit(env.config.simple);
 "#;
 
+/// A substitute for Analytics Engine, which workerd has as an experiment only. A variable with this value becomes such a
+/// binding, and each point a line of output.
+pub const DATASET: &str = "tests: a dataset";
+const POINTS: &str = r#"
+export default () => ({ writeDataPoint(point) { console.log("point " + JSON.stringify(point)); } });
+"#;
+
 /// The Worker's own entry.
 const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
+
+/// The Worker's modules of JavaScript, as `cargo xtask build` puts them.
+const MODULES: [&str; 8] = [
+    "index.js",
+    "generated.js",
+    "console.mjs",
+    "fresh.mjs",
+    "head_keeper.mjs",
+    "known.mjs",
+    "points.mjs",
+    "rpc.mjs",
+];
 
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
@@ -107,6 +126,7 @@ pub struct Workerd {
     kv: SocketAddr,
     caller: SocketAddr,
     gate: SocketAddr,
+    other: SocketAddr,
     output: Arc<Mutex<String>>,
     dir: PathBuf,
 }
@@ -125,18 +145,21 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"] {
+        for file in MODULES.into_iter().chain(["index_bg.wasm"]) {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
         fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
         fs::write(dir.join("limits.js"), LIMITS).unwrap();
+        fs::write(dir.join("points.js"), POINTS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
             // In a file, so that the value need not be escaped.
             fs::write(dir.join(format!("variable-{index}")), value).unwrap();
-            bindings += &if value.starts_with(r#"{"simple":"#) {
+            bindings += &if value == DATASET {
+                format!("(name = \"{name}\", wrapped = (moduleName = \"tests:points\")), ")
+            } else if value.starts_with(r#"{"simple":"#) {
                 let inner = format!("(name = \"config\", json = embed \"variable-{index}\")");
                 let limits = "moduleName = \"tests:ratelimit\", innerBindings";
                 format!("(name = \"{name}\", wrapped = ({limits} = [{inner}])), ")
@@ -149,11 +172,15 @@ impl Workerd {
             bindings += CONSOLE_BINDING;
         }
         let has_entrypoint = entry.contains("Entitlements");
+        let has_lane = entry.contains("FreshHead");
+        if has_lane {
+            fs::create_dir_all(dir.join("objects")).unwrap();
+        }
         if has_entrypoint {
             callers::write_modules(&dir);
         }
         let assets = console.clone().unwrap_or_default();
-        fs::write(dir.join("config.capnp"), config(&bindings, &assets, has_entrypoint)).unwrap();
+        fs::write(dir.join("config.capnp"), config(&bindings, &assets, has_entrypoint, has_lane)).unwrap();
         let mut command = Command::new(program());
         command.args(["serve", "config.capnp", "--control-fd=1"]).current_dir(&dir);
         // Of workerd's own features only its service for assets is experimental.
@@ -164,12 +191,16 @@ impl Workerd {
         collect(child.stdout.take().unwrap(), &output);
         collect(child.stderr.take().unwrap(), &output);
         let none = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut started = Self { child, address: none, kv: none, caller: none, gate: none, output, dir };
+        let mut started =
+            Self { child, address: none, kv: none, caller: none, gate: none, other: none, output, dir };
         started.address = started.socket("http");
         started.kv = started.socket("kv");
         if has_entrypoint {
             started.caller = started.socket("caller");
             started.gate = started.socket("gate");
+        }
+        if has_lane {
+            started.other = started.socket("other");
         }
         started
     }
@@ -194,6 +225,11 @@ impl Workerd {
     /// The address of the Worker.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Another isolate of the Worker, with the same store and the same fresh lane. The entry has to export `FreshHead`.
+    pub fn other(&self) -> Other<'_> {
+        Other(self)
     }
 
     /// Everything that it has printed, including the Worker's log lines.
@@ -287,6 +323,30 @@ impl Workerd {
     }
 }
 
+/// Another isolate of a [`Workerd`].
+pub struct Other<'a>(&'a Workerd);
+
+impl Subject for Other<'_> {
+    fn send(&self, wire: &Wire) -> Answer {
+        let answer = client::send(self.0.other, "edge.example", wire, Some(CF_HEADER))
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", wire.describe(), self.0.output()));
+        contract::check(&wire.method, &wire.seen(), &answer);
+        answer
+    }
+
+    fn now(&self) -> i64 {
+        now_secs()
+    }
+
+    fn takes_raw_requests(&self) -> bool {
+        true
+    }
+
+    fn has_runtime(&self) -> bool {
+        true
+    }
+}
+
 impl Drop for Workerd {
     fn drop(&mut self) {
         let _ended = self.child.kill();
@@ -312,44 +372,88 @@ fn console_assets() -> String {
     )
 }
 
-fn config(bindings: &str, assets: &str, has_entrypoint: bool) -> String {
+fn config(bindings: &str, assets: &str, has_entrypoint: bool, has_lane: bool) -> String {
     let (date, flags) = compatibility();
+    let modules =
+        MODULES.map(|name| format!("    (name = \"{name}\", esModule = embed \"{name}\"),\n")).concat();
     let Callers { services, sockets, workers } =
         if has_entrypoint { callers::config(&date, CF_HEADER) } else { Callers::default() };
+    let lane = if has_lane { Lane::new() } else { Lane::default() };
+    let Lane { services: lane_services, sockets: lane_sockets, binding, storage, other } = lane;
+    let other = if other.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "const other :Workerd.Worker = (
+  modules = .main.modules,
+  compatibilityDate = {date},
+  compatibilityFlags = {flags},
+  bindings = [{bindings}{other}(name = \"SNAPSHOT\", kvNamespace = \"kv\")]
+);
+"
+        )
+    };
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
+  extensions = [(modules = [
+    (name = "tests:ratelimit", esModule = embed "limits.js", internal = true),
+    (name = "tests:points", esModule = embed "points.js", internal = true)
+  ])],
   services = [
     (name = "main", worker = .main),
-    (name = "kv", worker = .kv),{services}{assets}
+    (name = "kv", worker = .kv),{services}{assets}{lane_services}
     (name = "internet", network = (allow = ["public", "private"]))
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "main"),
-    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv"){sockets}
+    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv"){sockets}{lane_sockets}
   ]
 );
 const main :Workerd.Worker = (
   modules = [
     (name = "entry.js", esModule = embed "entry.js"),
-    (name = "index.js", esModule = embed "index.js"),
-    (name = "generated.js", esModule = embed "generated.js"),
-    (name = "console.mjs", esModule = embed "console.mjs"),
-    (name = "known.mjs", esModule = embed "known.mjs"),
-    (name = "rpc.mjs", esModule = embed "rpc.mjs"),
-    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
+{modules}    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],
   compatibilityDate = {date},
   compatibilityFlags = {flags},
-  bindings = [{bindings}(name = "SNAPSHOT", kvNamespace = "kv")]
+  bindings = [{bindings}{binding}(name = "SNAPSHOT", kvNamespace = "kv")]{storage}
 );
-{workers}const kv :Workerd.Worker = (
+{other}{workers}const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],
   compatibilityDate = {date}
 );
 "#
     )
+}
+
+/// The parts of the configuration for a fresh lane: its object, and a second isolate that shares it.
+#[derive(Default)]
+struct Lane {
+    services: &'static str,
+    sockets: String,
+    binding: &'static str,
+    storage: &'static str,
+    other: &'static str,
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            services: r#"
+    (name = "other", worker = .other),
+    (name = "objects", disk = (path = "objects", writable = true)),"#,
+            sockets: format!(
+                r#",
+    (name = "other", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "other")"#
+            ),
+            binding: r#"(name = "FRESH_HEAD", durableObjectNamespace = (className = "FreshHead")), "#,
+            storage: r#",
+  durableObjectNamespaces = [(className = "FreshHead", uniqueKey = "fresh", enableSql = true)],
+  durableObjectStorage = (localDisk = "objects")"#,
+            other: r#"(name = "FRESH_HEAD", durableObjectNamespace = (className = "FreshHead", serviceName = "main")), "#,
+        }
+    }
 }
 
 /// Taken from wrangler.toml, so that the tests run the deployed configuration.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The sources of the Worker.
-const INPUTS: [&str; 10] = [
+pub const INPUTS: [&str; 10] = [
     "src",
     "crates/playback/src",
     "crates/playback/Cargo.toml",
@@ -38,16 +38,28 @@ const INPUTS: [&str; 10] = [
 const GENERATED: &str = "build/generated.js";
 
 /// Our modules: where they are, and their names beside it.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 7] = [
     ("src/worker/entry.js", "build/index.js"),
     ("src/worker/console.mjs", "build/console.mjs"),
+    ("src/worker/fresh.mjs", "build/fresh.mjs"),
+    ("src/worker/head_keeper.mjs", "build/head_keeper.mjs"),
     ("src/worker/known.mjs", "build/known.mjs"),
+    ("src/worker/points.mjs", "build/points.mjs"),
     ("src/worker/rpc.mjs", "build/rpc.mjs"),
 ];
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 6] =
-    ["index.js", "generated.js", "console.mjs", "known.mjs", "rpc.mjs", "index_bg.wasm"];
+pub const DEPLOYED: [&str; 9] = [
+    "index.js",
+    "generated.js",
+    "console.mjs",
+    "fresh.mjs",
+    "head_keeper.mjs",
+    "known.mjs",
+    "points.mjs",
+    "rpc.mjs",
+    "index_bg.wasm",
+];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";
@@ -102,7 +114,8 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     }
     let _absent = fs::remove_file(&stamp);
     let mut command = worker_build(paths, rust)?;
-    command.current_dir(&paths.root);
+    // `shrink` optimises, with other rules for what is inlined.
+    command.arg("--no-opt").current_dir(&paths.root);
     Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
         .quietly(quiet)
         .run(&mut command)?;

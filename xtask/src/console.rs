@@ -26,7 +26,7 @@ use crate::{
 pub const ASSETS: &str = "console/dist";
 
 /// What the assets are made of. The description of the API is optional.
-const INPUTS: [&str; 6] = [
+pub const INPUTS: [&str; 6] = [
     "console/index.html",
     "console/public",
     "console/src",

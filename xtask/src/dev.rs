@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::{
@@ -15,9 +15,11 @@ use crate::{
     job::Stopwatch,
     keys::{self, DevKeys},
     media::{self, Media},
+    native, node,
     origin::{self, Origin},
     paths::Paths,
     personas::{self, Persona, Staff},
+    prebuilt,
     run::{self, DEFAULT_PORT, Run, Selection},
     server, setup,
     step::Step,
@@ -60,6 +62,9 @@ pub struct Args {
     /// A JSON file with a list of issuers that the Worker trusts too, written as in ISSUERS
     #[arg(long, value_name = "FILE", requires = "origin")]
     issuers: Option<PathBuf>,
+    /// Run the Worker of a release, an admit-worker-*.tar.gz of the same sources, instead of building it
+    #[arg(long, value_name = "FILE")]
+    worker: Option<PathBuf>,
     /// Ask what every sample viewer expects, print a table and stop; the exit code says whether all held
     #[arg(long)]
     check: bool,
@@ -68,9 +73,7 @@ pub struct Args {
 /// Runs `cargo xtask dev`.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
-    let rust = setup::build_tools(&paths)?;
-    console::build(&paths, false, false)?;
-    build::worker(&paths, &rust, false, false)?;
+    let release = prepare(&paths, args)?;
     let keys = keys::ensure(&paths)?;
     let port = choose_port(args.selection.port)?;
     let dir = args.selection.dir(&paths, port)?;
@@ -82,7 +85,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let personas = personas::mint(&paths, &keys, &edge_url)?;
     let option = args.selection.option(&paths, port);
     console::write_samples(&paths, &keys, &personas, &option, &dir)?;
-    let mut parts = start(&paths, &keys, port, &edge_url, origin.as_ref(), &media, &dir)?;
+    let config = release.as_ref().map(|release| release.join("wrangler.toml"));
+    let worker = WorkerPlace { port, url: &edge_url, config: config.as_deref() };
+    let mut parts = start(&paths, &keys, &worker, origin.as_ref(), &media, &dir)?;
     if origin.is_none() {
         publish_once(&paths, &keys, &edge_url)?;
     }
@@ -93,7 +98,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let reference = origin.as_ref().and_then(|origin| origin.reference.as_ref());
     let run = Run {
         dir: dir.clone(),
-        edge_url,
+        edge_url: edge_url.clone(),
         origin_url: origin.as_ref().map(|origin| origin.url.clone()),
         origin_program: reference.map(|reference| reference.program.clone()),
         origin_database: reference.map(|reference| reference.database.clone()),
@@ -113,6 +118,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     eprintln!("\nStopping ...");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds Worker, console and programs, or takes Worker and console from a release; says where the release is.
+fn prepare(paths: &Paths, args: &Args) -> Result<Option<PathBuf>> {
+    paths.claim_target()?;
+    let release = prebuilt::find(paths, args.worker.as_deref())?;
+    thread::scope(|scope| {
+        // Beside the Worker: downloads, linkers and the optimisation of one module leave a processor free.
+        let programs = scope.spawn(|| native::programs(paths));
+        let made = match &release {
+            Some(_) => {
+                eprintln!(
+                    "  running the Worker of release {}: changes of its sources have no effect",
+                    env!("CARGO_PKG_VERSION")
+                );
+                node::ensure(paths)
+            }
+            None => build_worker(paths),
+        };
+        let programs = programs.join().map_err(|_| anyhow!("the build of the programs panicked"))?;
+        made.and(programs)
+    })?;
+    Ok(release)
+}
+
+fn build_worker(paths: &Paths) -> Result<()> {
+    let rust = setup::build_tools(paths)?;
+    console::build(paths, false, false)?;
+    build::worker(paths, &rust, false, false).map(drop)
 }
 
 /// The addresses and files that people need to go on, in a dozen lines.
@@ -211,13 +245,20 @@ fn read_issuers(file: &Path) -> Result<Vec<Value>> {
     serde_json::from_str(&text).context("expected a JSON list of issuers")
 }
 
+/// Where the Worker answers, and what it is.
+struct WorkerPlace<'a> {
+    port: u16,
+    url: &'a str,
+    /// wrangler's configuration of a release; `None` for the one that is built here.
+    config: Option<&'a Path>,
+}
+
 /// Starts origin, Worker and publisher. They stop in the opposite order when they are dropped: the publisher gives
 /// its lease back first.
 fn start<'a>(
     paths: &'a Paths,
     keys: &'a DevKeys,
-    port: u16,
-    edge_url: &str,
+    worker: &WorkerPlace<'a>,
     origin: Option<&'a Origin>,
     media: &'a Media,
     dir: &'a Path,
@@ -228,10 +269,11 @@ fn start<'a>(
     {
         parts.push(origin::start(paths, keys, origin, reference, dir)?);
     }
+    let &WorkerPlace { port, url: edge_url, config } = worker;
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
     let mut vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
     vars.extend(media.vars(keys)?);
-    let worker = move || server::start(paths, port, dir, &vars, &console::samples_file(dir));
+    let worker = move || server::start(paths, port, config, dir, &vars, &console::samples_file(dir));
     let worker = Part::start("Worker", dir.join("wrangler.log"), worker)?;
     parts.push(worker.answering_at(format!("{edge_url}/healthz")).needing("workerd"));
     parts.iter_mut().try_for_each(Part::wait)?;

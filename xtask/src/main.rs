@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, build, dev, docs, doctor, fuzz, guarded, job, keys, origin, personas, run, setup, suite};
+use xtask::{
+    bench, build, dev, dist, docs, doctor, fuzz, guarded, job, keys, origin, personas, run, setup, suite,
+};
 
 /// Sets up, builds, runs and tests Admit.
 #[derive(Parser)]
@@ -31,6 +33,8 @@ enum Command {
     Docs(docs::Args),
     /// Build the Worker for release and check its size
     Build(build::Args),
+    /// Make the files of a release: a Worker that needs no build, and the programs
+    Dist(dist::Args),
     /// Measure checks, snapshots and steps on this machine
     Bench(bench::Args),
     /// Try readers of foreign bytes with millions of inputs
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(args) => suite::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Bench(args) => bench::run(None, &args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Setup => setup::run(),

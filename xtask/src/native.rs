@@ -18,12 +18,31 @@ pub const DEV: &str = "dev";
 /// Cargo chooses the features of dependencies for all packages that are selected. With the whole workspace selected
 /// they are those of the tests, and nothing is compiled twice.
 pub fn build(paths: &Paths, step: &Step<'_>, program: &str, profile: &str) -> Result<PathBuf> {
+    build_one(paths, step, ["--bin", program], profile)
+}
+
+/// Builds the programs of a local run in one go, and says nothing unless that fails.
+pub fn programs(paths: &Paths) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--workspace", "--bin", "admit", "--bin", "origin", "--profile", DEV]);
+    cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    Step::new(paths, "programs", "building admit and the origin", EXPECTED).quietly(true).run(&mut cargo)
+}
+
+/// Builds an example of a package of the workspace, and returns where it is.
+pub fn example(paths: &Paths, name: &str) -> Result<PathBuf> {
+    let about = format!("building {name}");
+    build_one(paths, &Step::new(paths, name, &about, EXPECTED), ["--example", name], DEV)
+}
+
+fn build_one(paths: &Paths, step: &Step<'_>, target: [&str; 2], profile: &str) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--message-format=json-render-diagnostics", "--workspace"]);
-    cargo.args(["--bin", program, "--profile", profile]);
+    cargo.args(target).args(["--profile", profile]);
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
     let messages = step.output(&mut cargo)?;
-    executable(&messages, program).with_context(|| format!("cargo build made no program called {program}"))
+    let [_, name] = target;
+    executable(&messages, name).with_context(|| format!("cargo build made no program called {name}"))
 }
 
 /// Builds the `admit` command.

@@ -17,11 +17,12 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
 
-/// Starts `wrangler dev` on `port`, its state and logs in `dir`, with `vars` and those of `vars_file` on top of those of
+/// Starts `wrangler dev` on `port` by `config`, or by the repository's `wrangler.toml`, its state and logs in `dir`, with `vars` and those of `vars_file` on top of those of
 /// `.dev.vars`.
 pub fn start(
     paths: &Paths,
     port: u16,
+    config: Option<&Path>,
     dir: &Path,
     vars: &[(String, String)],
     vars_file: &Path,
@@ -30,11 +31,16 @@ pub fn start(
     Guarded::start(paths, "the Worker", &program, dir.join("wrangler.log"), |command| {
         command.args([
             "dev",
+            // The top level of the configuration.
+            "--env=",
             "--ip=127.0.0.1",
             "--inspector-port=0",
             "--show-interactive-dev-session=false",
             &format!("--port={port}"),
         ]);
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
         command.arg("--persist-to").arg(dir.join("state"));
         // The later file counts where both have a variable.
         for file in [&paths.in_root(".dev.vars"), vars_file] {

@@ -1,6 +1,10 @@
 //! Makes the Worker's Wasm smaller once worker-build has made it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
@@ -21,13 +25,23 @@ const FEATURES: [&str; 7] = [
     "--enable-exception-handling",
 ];
 
+/// wasm-opt inlines a function that has one caller however long it is, which makes one function of all routes: V8
+/// compiles a whole function when it is called first, so that a check would pay for every other route (docs/adr/0059).
+/// Without that the module is smaller as well: short functions have more in common.
+///
 /// Names are a tenth of the module; `strip` in the profile would break worker-build, which reads them, so they go
 /// last. Before, they put functions beside others of their kind, which gzip makes more of.
-const PASSES: [&str; 4] = ["-Os", "--reorder-functions-by-name", "--strip-debug", "--strip-target-features"];
+const PASSES: [&str; 3] = ["-Os", "--one-caller-inline-max-function-size=10", "--reorder-functions-by-name"];
+const STRIP: [&str; 2] = ["--strip-debug", "--strip-target-features"];
 
 /// Changes when a module would come out differently.
-pub const fn describe() -> (&'static str, [&'static str; 7], [&'static str; 4]) {
-    (USED_EXPORTS, FEATURES, PASSES)
+pub const fn describe() -> (&'static str, [&'static str; 7], [&'static str; 3], [&'static str; 2]) {
+    (USED_EXPORTS, FEATURES, PASSES, STRIP)
+}
+
+/// The names of the functions that are left, one a line: `number:name`.
+pub fn symbols(paths: &Paths) -> PathBuf {
+    paths.target.join("xtask").join("worker.symbols")
 }
 
 /// Drops the unreachable parts of the module at `wasm`, and its names.
@@ -48,5 +62,6 @@ pub fn shrink(paths: &Paths, wasm: &Path, quiet: bool) -> Result<()> {
     };
     let graph_file = graph_file.to_str().context("the target directory's name is not UTF-8")?;
     run("wasm-metadce", "dropping what cannot be reached", &["-g", "--graph-file", graph_file])?;
-    run("wasm-opt", "optimising what is left, dropping names", &PASSES)
+    let symbols = format!("--symbolmap={}", symbols(paths).display());
+    run("wasm-opt", "optimising what is left, dropping names", &[&PASSES[..], &[&symbols], &STRIP].concat())
 }

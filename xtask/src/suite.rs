@@ -11,10 +11,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    bench, build, console,
+    bench, build, console, dist,
     guarded::Guarded,
     job::{self, Stopwatch},
-    keys, node,
+    keys, node, operations,
     paths::Paths,
     personas,
     run::{Run, Selection},
@@ -146,9 +146,29 @@ impl Suite<'_> {
         // compile most of them again.
         let examples = ["test", "--locked", "--workspace", "--doc"];
         self.command("examples in the documentation", cargo(paths, &examples))?;
+        self.operations()?;
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()
+    }
+
+    /// `ops/` and its page, with the programs that the native tests were built with.
+    fn operations(&mut self) -> Result<()> {
+        for part in operations::PARTS {
+            match part.ready(self.paths) {
+                Err(why) => self.skip(part.name, why),
+                Ok(variables) => {
+                    let tests =
+                        ["test", "--locked", "--workspace", "--test", "operations", "--", "--ignored"];
+                    let mut command = cargo(self.paths, &tests);
+                    self.command(part.name, {
+                        command.args(part.tests).envs(variables);
+                        command
+                    })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Licences, sources and bans always; known vulnerabilities where their database can be had.
@@ -204,6 +224,7 @@ impl Suite<'_> {
             started = Some(Dev::start(paths, &dir)?);
             Ok(Tally::default())
         })?;
+        self.dist()?;
         let Some(dev) = started else {
             self.skip("Worker tests", "the Worker does not run");
             return Ok(());
@@ -241,6 +262,22 @@ impl Suite<'_> {
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default()))?;
         self.schemathesis()
+    }
+
+    /// The Worker's archive, built twice, the page about deployments, and a local run of the archive.
+    fn dist(&mut self) -> Result<()> {
+        let paths = self.paths;
+        let dirs = ["first", "again"].map(|name| paths.target.join("test-dist").join(name));
+        let mut made = None;
+        self.part("dist", || {
+            dist::twice(paths, &dirs).map(|archive| made = Some(archive)).map(|()| Tally::default())
+        })?;
+        let Some(archive) = made else {
+            self.skip("dist tests", "there is no archive");
+            return Ok(());
+        };
+        self.command("dist tests", dist::tests(paths, &dirs, test_files(&paths.in_root("tests/dist")))?)?;
+        self.command("dev of a release", dist::dev(paths, &archive)?)
     }
 
     /// Requests made of the OpenAPI document. They write, so they get stores of their own.

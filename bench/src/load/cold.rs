@@ -9,7 +9,7 @@ use xtask::{job::Stopwatch, paths::Paths};
 use super::{
     requests::fields,
     scenarios::COLD,
-    server::{Server, Setting},
+    server::{Server, Setting, V8},
     subjects::{Subject, label},
 };
 use crate::{numbers::median, report::Section, table::table};
@@ -41,6 +41,37 @@ impl Cold {
     }
 }
 
+/// The check that a new process answers.
+pub struct FirstCheck {
+    path: String,
+    token: String,
+    body: String,
+}
+
+impl FirstCheck {
+    /// From its list in `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let list = fs::read_to_string(dir.join(format!("{COLD}.tsv")))?;
+        let [_, path, token, _, _, body] = fields(list.trim_end())?;
+        Ok(Self { path: path.to_owned(), token: token.to_owned(), body: body.to_owned() })
+    }
+
+    /// Asks `subject`.
+    ///
+    /// # Errors
+    /// Any but the right answer.
+    pub fn ask(&self, server: &Server, subject: &Subject) -> Result<()> {
+        let url = format!("http://127.0.0.1:{}{}", server.port(subject.name)?, self.path);
+        let request = ureq::get(&url).header("authorization", format!("Bearer {}", self.token));
+        let mut answer = request.header("cf-connecting-ip", "203.0.113.7").call()?;
+        let answer = answer.body_mut().read_to_string()?;
+        if !subject.is_floor() && answer != self.body {
+            bail!("{} answered {answer}", subject.name);
+        }
+        Ok(())
+    }
+}
+
 /// Starts each subject alone, `times` times, in turn; the first is the base.
 pub fn run(
     paths: &Paths,
@@ -50,33 +81,27 @@ pub fn run(
     times: usize,
 ) -> Result<Vec<Cold>> {
     eprintln!("  {COLD} ...");
-    let list = fs::read_to_string(dir.join(format!("{COLD}.tsv")))?;
-    let [_, path, token, _, _, body] = fields(list.trim_end())?;
+    let check = FirstCheck::read(dir)?;
     let mut micros: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for _ in 0..times {
         for (subject, micros) in subjects.iter().zip(&mut micros) {
             let watch = Stopwatch::start();
-            let server = Server::start(paths, dir, slice::from_ref(subject), setting, false)?;
-            let url = format!("http://127.0.0.1:{}{path}", server.port(subject.name)?);
-            let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
-            let mut answer = request.header("cf-connecting-ip", "203.0.113.7").call()?;
-            let answer = answer.body_mut().read_to_string()?;
+            let server = Server::start(paths, dir, slice::from_ref(subject), setting, V8::Silent)?;
+            check.ask(&server, subject)?;
             micros.push(watch.elapsed().as_secs_f64() * 1e6);
-            if !subject.is_floor() && answer != body {
-                bail!("{} answered {answer}", subject.name);
-            }
         }
     }
-    let base = micros.first().and_then(|micros| median(micros)).unwrap_or_default();
+    let base = micros.first().cloned().unwrap_or_default();
     let cold = |(subject, micros): (&Subject, &Vec<f64>)| {
-        let p50_micros = median(micros)?;
+        // Of starts that follow each other, as the machine is not always as busy.
+        let more: Vec<_> = micros.iter().zip(&base).map(|(micros, base)| micros - base).collect();
         Some(Cold {
             name: subject.name.to_owned(),
             requests: micros.len(),
-            p50_micros,
+            p50_micros: median(micros)?,
             low_micros: micros.iter().copied().fold(f64::INFINITY, f64::min),
             high_micros: micros.iter().copied().fold(0.0, f64::max),
-            more_than_floor_micros: p50_micros - base,
+            more_than_floor_micros: median(&more)?,
         })
     };
     Ok(subjects.iter().zip(&micros).filter_map(cold).collect())

@@ -4,6 +4,7 @@
 //! [`requests`]; [`server`] starts workerd, [`drive`] measures, [`report`] shows.
 
 mod cold;
+mod compiled;
 mod connection;
 mod drive;
 mod measured;
@@ -27,10 +28,11 @@ use serde_json::json;
 use xtask::{build, job, native, node, paths::Paths, rust::WasmRust, setup, step::Step};
 
 use self::{
+    compiled::Compiled,
     report::{LoadResults, ScenarioResults},
     requests::Request,
     scenarios::{Scale, Scenario},
-    server::Server,
+    server::{Server, Setting, V8},
     subjects::Subject,
 };
 use crate::{
@@ -97,6 +99,14 @@ pub fn profile(paths: &Paths) -> Result<Report> {
     profile::run(&Bench::new(paths)?)
 }
 
+/// Runs `cargo xtask bench compiled`.
+pub fn compiled(paths: &Paths) -> Result<Report> {
+    let bench = Bench::new(paths)?;
+    let scale = Scale::SMOKE;
+    let subjects = bench.prepare(scale, &[], false)?;
+    Ok(Compiled::of(&bench, &subjects, scenarios::usual_setting(scale))?.report())
+}
+
 /// The built programs, and a directory for the data.
 struct Bench<'a> {
     paths: &'a Paths,
@@ -127,20 +137,21 @@ impl<'a> Bench<'a> {
         let subjects = |is_wanted: &dyn Fn(&Subject) -> bool| {
             all.iter().filter(|subject| is_wanted(subject)).copied().collect::<Vec<_>>()
         };
-        let mut outcomes = LoadResults { scale, all: Vec::new(), cold: Vec::new() };
+        let mut outcomes = LoadResults { scale, all: Vec::new(), cold: Vec::new(), compiled: None };
         // Scenarios may follow each other in one process, unless one wants it new.
         for group in scenarios.chunk_by(|one, next| !next.wants_new_process && one.setting == next.setting) {
             let Some(Scenario { setting, .. }) = group.first() else { continue };
             let subjects = subjects(&|subject| group.iter().any(|scenario| scenario.wants(subject)));
-            let mut server = Server::start(self.paths, self.dir(), &subjects, *setting, false)?;
+            let mut server = Server::start(self.paths, self.dir(), &subjects, *setting, V8::Silent)?;
             for scenario in group {
                 outcomes.all.push(self.drive(&mut server, scenario)?);
             }
         }
         if scenarios::wants_cold(only) {
-            let setting = scenarios::usual_setting(scale);
+            let setting = Setting { has_idle_kv: true, ..scenarios::usual_setting(scale) };
             let subjects = subjects(&|subject| scenarios::USUAL.contains(&subject.name));
             outcomes.cold = cold::run(self.paths, self.dir(), &subjects, setting, scale.cold_starts)?;
+            outcomes.compiled = Some(Compiled::of(self, &subjects, setting)?);
         }
         Ok(outcomes)
     }

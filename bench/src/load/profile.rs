@@ -18,7 +18,7 @@ use super::{
     Bench,
     drive::{self, Plan},
     scenarios::{self, Scale, Scenario},
-    server::Server,
+    server::{Server, V8},
     subjects::Subject,
 };
 use crate::{
@@ -53,7 +53,7 @@ pub fn run(bench: &Bench) -> Result<Report> {
     for scenario in &scenarios {
         eprintln!("  {} ...", scenario.name);
         let setting = scenarios::usual_setting(scale);
-        let mut server = Server::start(bench.paths, bench.dir(), &subjects, setting, true)?;
+        let mut server = Server::start(bench.paths, bench.dir(), &subjects, setting, V8::Profiled)?;
         let profile = |subject| Profile::of(bench, &mut server, scenario, subject);
         let profiles = subjects.iter().map(profile).collect::<Result<Vec<_>>>();
         // Where V8 says what it compiled, and `perf` looks for it.

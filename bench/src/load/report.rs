@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     cold::Cold,
+    compiled::Compiled,
     measured::{Measured, Ratio},
     scenarios::{Axis, COLD, Scale},
     subjects::{SUBJECTS, label},
@@ -74,6 +75,8 @@ pub struct LoadResults {
     pub scale: Scale,
     pub all: Vec<ScenarioResults>,
     pub cold: Vec<Cold>,
+    /// What the first check compiles, if cold starts were measured.
+    pub compiled: Option<Compiled>,
 }
 
 impl LoadResults {
@@ -99,6 +102,7 @@ impl LoadResults {
         sections.extend(self.all.iter().filter(|it| it.growth.is_none()).map(ScenarioResults::section));
         if !self.cold.is_empty() {
             sections.push(Cold::section(&self.cold));
+            sections.extend(self.compiled.iter().map(Compiled::section));
         }
         sections.extend([Axis::Tokens, Axis::Customers].into_iter().filter_map(|axis| self.growth(axis)));
         let mut plots = vec![("performance.svg", "The hot check", self.hot_plot())];
@@ -261,7 +265,7 @@ pub mod tests {
             [("floor", 1.0), ("floor again", again), ("admit", admit), ("hono", 0.25), ("plain-cached", 0.5)];
         let measured = rows.map(row).to_vec();
         let hot = ScenarioResults { scenario: "hot".to_owned(), about: "Hot", growth: None, measured };
-        LoadResults { scale: Scale::FULL, all: vec![hot], cold: Vec::new() }
+        LoadResults { scale: Scale::FULL, all: vec![hot], cold: Vec::new(), compiled: None }
     }
 
     #[test]

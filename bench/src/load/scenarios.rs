@@ -201,7 +201,7 @@ pub fn wants_cold(only: &[String]) -> bool {
 
 /// The surroundings of most scenarios.
 pub const fn usual_setting(scale: Scale) -> Setting {
-    Setting { latency: Latency::None, has_origin: false, customers: scale.customers }
+    Setting { latency: Latency::None, has_origin: false, customers: scale.customers, has_idle_kv: false }
 }
 
 fn all(scale: Scale) -> Vec<Scenario> {

@@ -37,6 +37,28 @@ pub struct Setting {
     pub has_origin: bool,
     /// Customers in the snapshot.
     pub customers: u64,
+    /// Whether a subject without a Worker for its KV has an idle one beside it, so that a cold start costs all alike.
+    pub has_idle_kv: bool,
+}
+
+/// What V8 tells beside its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum V8 {
+    Silent,
+    /// It tells `perf` what it compiles.
+    Profiled,
+    /// It writes a line for each function of Wasm that it compiles.
+    Traced,
+}
+
+impl V8 {
+    const fn flags(self) -> &'static str {
+        match self {
+            Self::Silent => "",
+            Self::Profiled => "  v8Flags = [\"--perf-basic-prof\"],\n",
+            Self::Traced => "  v8Flags = [\"--trace-wasm-compilation-times\"],\n",
+        }
+    }
 }
 
 /// The directory of the snapshot with this number of customers.
@@ -53,15 +75,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts workerd with `subjects`, whose modules are in `dir`. A profiled V8 tells `perf` what it compiles.
-    pub fn start(
-        paths: &Paths,
-        dir: &Path,
-        subjects: &[Subject],
-        setting: Setting,
-        is_profiled: bool,
-    ) -> Result<Self> {
-        let config = config(paths, dir, subjects, setting, is_profiled)?;
+    /// Starts workerd with `subjects`, whose modules are in `dir`.
+    pub fn start(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting, v8: V8) -> Result<Self> {
+        let config = config(paths, dir, subjects, setting, v8)?;
         fs::write(dir.join("config.capnp"), config)?;
         let (workerd, ports) = Workerd::start(paths, dir, &["--control-fd=1"], |log| {
             let ports = ports(log);
@@ -69,6 +85,11 @@ impl Server {
             missing.map_or(Ok(ports), |missing| Err(anyhow::anyhow!("{} has no port", missing.name)))
         })?;
         Ok(Self { workerd, dir: dir.to_owned(), ports, subjects: subjects.to_vec() })
+    }
+
+    /// What workerd has written.
+    pub fn log(&self) -> String {
+        self.workerd.log()
     }
 
     /// The process of workerd.
@@ -107,13 +128,7 @@ fn ports(log: &str) -> HashMap<String, u16> {
     log.lines().filter_map(port).collect()
 }
 
-fn config(
-    paths: &Paths,
-    dir: &Path,
-    subjects: &[Subject],
-    setting: Setting,
-    is_profiled: bool,
-) -> Result<String> {
+fn config(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting, v8: V8) -> Result<String> {
     let toml = fs::read_to_string(paths.in_root("wrangler.toml"))?;
     let date = toml.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
     let mut config = Config {
@@ -142,13 +157,16 @@ fn config(
         let path = dir.join(place);
         writeln!(config.services, "    (name = \"{files}\", disk = (path = \"{}\")),", path.display())?;
     }
-    let flags = if is_profiled { "  v8Flags = [\"--perf-basic-prof\"],\n" } else { "" };
+    let flags = v8.flags();
     let Config { services, sockets, workers, .. } = config;
     Ok(format!(
         "using Workerd = import \"/workerd/workerd.capnp\";\n\nconst config :Workerd.Config = (\n{flags}  services = \
          [\n{services}  ],\n  sockets = [\n{sockets}  ],\n);\n\n{workers}"
     ))
 }
+
+/// The Worker that stands for KV.
+const KV_MODULE: &str = "(name = \"index.js\", esModule = embed \"kv/index.js\")";
 
 /// The parts of workerd's configuration.
 struct Config<'a> {
@@ -218,6 +236,7 @@ impl Config<'_> {
             // Every fetch of a subject reaches the origin: no connection, and nothing that leaves the process.
             outbound = ",\n  globalOutbound = \"origin\"";
         }
+        let mut has_kv_worker = false;
         if let Some((binding, files)) = kv {
             // Straight from the directory where nothing has to be waited for; a snapshot's keys have a slash, which
             // the directory's service does not take in a name.
@@ -228,13 +247,12 @@ impl Config<'_> {
                 let (hot, cold) = if setting.latency == Latency::Edge { ("2", "80") } else { ("0", "0") };
                 let files = format!("(name = \"FILES\", service = \"{files}\")");
                 let bindings = [files, text("HOT_MS", hot), text("COLD_MS", cold)].join(", ");
-                self.worker(
-                    &service,
-                    "(name = \"index.js\", esModule = embed \"kv/index.js\")",
-                    &bindings,
-                    "",
-                )?;
+                self.worker(&service, KV_MODULE, &bindings, "")?;
+                has_kv_worker = true;
             }
+        }
+        if setting.has_idle_kv && !has_kv_worker {
+            self.worker(&format!("{name}-idle-kv"), KV_MODULE, "", "")?;
         }
         let port = if *name == "admit" { self.admit_port } else { 0 };
         writeln!(

@@ -6,8 +6,9 @@ use admit::ports::Limit;
 use serde_json::Value;
 
 use super::{
+    environments,
     report::EnvironmentReport,
-    settings::{Found, NOT_INHERITED, Settings},
+    settings::{Found, Settings},
     variables::nearest,
 };
 
@@ -31,7 +32,7 @@ pub fn check(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     check_routes(settings, report);
     check_logs(settings, report);
     check_limits(settings, report);
-    check_repeated(settings, report);
+    environments::check(settings, report);
 }
 
 fn check_entry(settings: &Settings<'_>, report: &mut EnvironmentReport) {
@@ -217,25 +218,6 @@ fn check_limits(settings: &Settings<'_>, report: &mut EnvironmentReport) {
         let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let change = format!("the Worker's limits are {all}: set the name, or remove what nothing else uses");
         report.warn(settings, &name.place, problem, change);
-    }
-}
-
-/// Warns of keys that the top level sets, the environment lacks, and wrangler does not inherit.
-fn check_repeated(settings: &Settings<'_>, report: &mut EnvironmentReport) {
-    let Some(name) = settings.name else { return };
-    for key in NOT_INHERITED {
-        // Other checks report these two.
-        if ["vars", "kv_namespaces"].contains(&key) {
-            continue;
-        }
-        if settings.at_the_top(key).is_some() && settings.own(key).is_none() {
-            report.warn(
-                settings,
-                &format!("env.{name}"),
-                format!("{key} is set at the top level and not here: environments do not inherit it"),
-                format!("repeat {key} in [env.{name}], or leave it out if {name} does not need it"),
-            );
-        }
     }
 }
 

@@ -2,12 +2,13 @@
 //! request.
 //!
 //! `document` parses wrangler's file, `settings` applies its rules of inheritance to each environment,
-//! `variables` runs the Worker's own parser, and `checks` and `capabilities` look at the rest. All of them
+//! `variables` runs the Worker's own parser, and `checks`, `environments` and `capabilities` look at the rest. All of them
 //! add to one `report`.
 
 mod capabilities;
 mod checks;
 mod document;
+mod environments;
 mod report;
 mod secrets;
 mod settings;

@@ -196,7 +196,12 @@ pub fn publish(time: &dyn Time, store: &Store, signer: &HeadSigner, entry: &mut 
             );
         }
         head.published_at = Some(store.now()?);
-        let error = match store.put_head(NewHead { head: &head, follows: Some(&published), signer }) {
+        let error = match store.put_head(NewHead {
+            head: &head,
+            follows: Some(&published),
+            takes_away: false,
+            signer,
+        }) {
             Ok(head) => return Ok(head),
             Err(error) => error,
         };

@@ -401,7 +401,60 @@ fn json_is_read_as_toml_is() {
     check(&bench, "a = \n", &[]).failed(1, "line 1");
 }
 
-/// The file of this repository is not ready to be deployed, and the command names the missing parts.
+#[test]
+fn what_an_environment_lacks_or_shares_is_named() {
+    let bench = Bench::new("check-config-shared");
+    let with = |staging: &str| {
+        let top = good().replacen(
+            "binding = \"SNAPSHOT\"",
+            "binding = \"SNAPSHOT\"\nid = \"5d0c5e1a3f\"\n\n[[ratelimits]]\nname = \"LIMIT_READS\"\nnamespace_id = \"7104\"\n\n[[ratelimits]]\nname = \"LIMIT_WRITES\"\nnamespace_id = \"7103\"\n\n[[durable_objects.bindings]]\nname = \"LANE\"\nclass_name = \"Lane\"",
+            1,
+        );
+        format!(
+            "{top}\n[env.staging]\nroutes = []\nworkers_dev = true\nvars = {{ ISSUERS = '{ISSUERS}', SNAPSHOT_KEYS = '{KEYS}' }}\n{staging}"
+        )
+    };
+    let whole = "kv_namespaces = [{ binding = \"SNAPSHOT\" }]\nratelimits = [{ name = \"LIMIT_READS\", namespace_id = \"7204\" }, { name = \"LIMIT_WRITES\", namespace_id = \"7203\" }]\ndurable_objects = { bindings = [{ name = \"LANE\", class_name = \"Lane\" }] }\n";
+    let ended = check(&bench, &with(whole), &["--env", "staging"]).ok();
+    assert!(ended.stdout.contains("(env.staging): no errors, no warnings"), "{}", ended.stdout);
+    for (from, to, severity, expected) in [
+        (
+            ", { name = \"LIMIT_WRITES\", namespace_id = \"7203\" }",
+            "",
+            "warning",
+            "env.staging.ratelimits: LIMIT_WRITES of ratelimits is not here",
+        ),
+        (
+            "\"7204\"",
+            "\"7104\"",
+            "warning",
+            "env.staging.ratelimits[0].namespace_id: \"7104\" is also ratelimits[0].namespace_id",
+        ),
+        (
+            "name = \"LANE\"",
+            "name = \"LANES\"",
+            "warning",
+            "env.staging.durable_objects: LANE of durable_objects is not here",
+        ),
+        (
+            "{ binding = \"SNAPSHOT\" }",
+            "{ binding = \"SNAPSHOT\", id = \"5d0c5e1a3f\" }",
+            "error",
+            "env.staging.kv_namespaces[0].id: this KV namespace is also that of the top level (kv_namespaces[0].id)",
+        ),
+    ] {
+        let text = with(&whole.replacen(from, to, 1));
+        assert_ne!(text, with(whole), "{from}");
+        let ended = check(&bench, &text, &["--env", "staging"]);
+        let line = ended.stdout.lines().find(|line| line.contains(expected));
+        let line = line.unwrap_or_else(|| panic!("{expected}: {}", ended.stdout));
+        assert!(line.starts_with(&format!("{severity}: wrangler.toml:")), "{line}");
+        assert_eq!(ended.code, Some(if severity == "error" { 2 } else { 0 }), "{}", ended.stdout);
+    }
+}
+
+/// The file of this repository is not ready to be deployed, and the command names the missing parts. What staging must
+/// repeat is repeated.
 #[test]
 fn the_file_of_this_repository_says_what_is_missing() {
     let bench = Bench::new("check-config-own");
@@ -411,6 +464,9 @@ fn the_file_of_this_repository_says_what_is_missing() {
     for key in ["vars.ISSUERS: ISSUERS is not set", "vars.SNAPSHOT_KEYS: SNAPSHOT_KEYS is not set"] {
         assert!(ended.stdout.contains(key), "{key}: {}", ended.stdout);
     }
+    let staging = check(&bench, &text, &["--env", "staging"]);
+    assert!(staging.stdout.contains("(env.staging): 2 errors, no warnings"), "{}", staging.stdout);
+    assert!(staging.stdout.contains("env.staging.vars.ISSUERS: ISSUERS is not set"), "{}", staging.stdout);
 }
 
 #[test]

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use admit_snapshot::head::{HEAD_TYPE, Head};
+use admit_snapshot::{
+    head::{HEAD_TYPE, Head},
+    head_value::HeadValue,
+    object::{ObjectKind, ObjectName},
+};
 use admit_testing::http::{Request, Response, Server};
 use admit_token::{KeySet, NativeVerifier, verify_jws};
 
@@ -56,8 +60,12 @@ pub struct State {
     pub objects: BTreeMap<String, Vec<u8>>,
     /// Everything else except the head, by key: versions, the lease, the garbage.
     pub values: BTreeMap<String, Vec<u8>>,
-    /// The published head.
+    /// The published head, without the delta that it may carry.
     pub head: Option<String>,
+    /// The deltas that heads have carried, by key.
+    pub carried: BTreeMap<String, Vec<u8>>,
+    /// Whether it takes a head for a JWS and nothing else, as Workers did before heads carried deltas.
+    pub is_earlier: bool,
     /// Every request with its status: a fault's status, or 0 without an answer.
     pub requests: Vec<(String, u16)>,
     cues: Vec<Cue>,
@@ -71,6 +79,15 @@ impl State {
     pub fn published(&self) -> Option<Head> {
         let keys = KeySet::from_inline_jwks(&self.keys, &NativeVerifier).unwrap();
         verify_jws(self.head.as_deref()?, &keys, HEAD_TYPE, &NativeVerifier).ok()
+    }
+
+    /// The value of the key `head`.
+    pub fn head_value(&self) -> Option<Vec<u8>> {
+        let jws = self.head.as_ref()?.as_bytes();
+        let delta = self.published().and_then(|head| {
+            self.carried.get(&ObjectName { kind: ObjectKind::Delta, digest: head.delta? }.to_string())
+        });
+        Some(HeadValue { jws, delta: delta.map(Vec::as_slice) }.join())
     }
 
     /// The `seq` of every kept version.

@@ -2,6 +2,8 @@
 
 mod set_aside;
 
+use admit_snapshot::head_value::HeadValue;
+
 use crate::{
     bench::{Ended, catalogue},
     double::{Double, Mishap},
@@ -10,8 +12,8 @@ use crate::{
 };
 
 #[test]
-fn one_change_and_ten_thousand_are_two_writes_each() {
-    let (bench, double, feed) = set_up("two-writes", 20_000);
+fn one_change_and_a_thousand_are_one_write_each_and_ten_thousand_are_two() {
+    let (bench, double, feed) = set_up("one-write", 20_000);
     bench.publish(&feed.export_url(), &double.url, &["--origin-token", ORIGIN_TOKEN]).ok();
     assert_eq!((seq(&double), feed.state().strangers), (1, 0));
     let mut changes = vec![format!("{{\"seq\":2,{}}}", put(&[customer(7, 3)]))];
@@ -19,22 +21,30 @@ fn one_change_and_ten_thousand_are_two_writes_each() {
     double.recover();
     let ended = bench.changes("one.ndjson", &double.url, &[]).ok();
     assert!(
-        ended.stdout.contains("Published seq 2") && ended.stdout.contains("writes     2"),
+        ended.stdout.contains("Published seq 2") && ended.stdout.contains("writes     1\n"),
         "{}",
         ended.stdout
     );
-    let written = writes(&double);
-    assert!(written.len() == 2 && written[0].starts_with("PUT /snapshot/delta/"), "{written:?}");
-    assert_eq!(written[1], "PUT /snapshot/head");
+    assert_eq!(writes(&double), ["PUT /snapshot/head"]);
+    let carried = |double: &Double| HeadValue::split(&double.state().head_value().unwrap()).delta.is_some();
+    assert!(carried(&double));
     assert_eq!(bench.accesses(&double.url, 7), Some((3, "delta".to_owned())));
     assert_eq!(bench.accesses(&double.url, 8), Some((1, "shard".to_owned())));
     changes.extend((0..10_000).map(|n| format!("\n{{\"seq\":{},{}}}", n + 3, put(&[customer(n + 1, 2)]))));
     changes.push(format!("\n{{\"seq\":10003,{}}}\n", removed(20_000)));
+    bench.write("some.ndjson", changes[..1_000].concat());
+    double.recover();
+    bench.changes("some.ndjson", &double.url, &[]).ok();
+    assert_eq!((writes(&double).len(), carried(&double)), (1, true));
+    bench.verify(&double.url);
     bench.write("many.ndjson", changes.concat());
     double.recover();
     let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
-    assert!(ended.stdout.contains("changes    10,001 (1 were published before)"), "{}", ended.stdout);
-    assert_eq!(writes(&double).len(), 2);
+    assert!(ended.stdout.contains("changes    9,002 (1000 were published before)"), "{}", ended.stdout);
+    // Too long to stand beside the head.
+    let written = writes(&double);
+    assert!(written.len() == 2 && written[0].starts_with("PUT /snapshot/delta/"), "{written:?}");
+    assert!(!carried(&double));
     assert_eq!(bench.accesses(&double.url, 7), Some((2, "delta".to_owned())));
     assert_eq!(bench.accesses(&double.url, 20_000), None);
     assert_eq!(bench.accesses(&double.url, 19_999), Some((1, "shard".to_owned())));
@@ -44,6 +54,76 @@ fn one_change_and_ten_thousand_are_two_writes_each() {
     let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
     assert!(ended.stdout.contains("Nothing new: seq 10003"), "{}", ended.stdout);
     assert!(writes(&double).is_empty());
+}
+
+/// Workers are upgraded first. One that is not still gets every change, in the form that it knows.
+#[test]
+fn a_worker_of_an_earlier_release_gets_head_and_delta_apart() {
+    let (bench, double, feed) = set_up("earlier", 10);
+    double.state().is_earlier = true;
+    let follower = bench.follow(&feed, &double.url, &["--heartbeat", "0"]);
+    wait_until("the whole is published", || feed.is_followed());
+    double.recover();
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("the change is published", || seq(&double) == 2);
+    feed.commit(&put(&[customer(1, 6)]));
+    wait_until("it goes on", || seq(&double) == 3);
+    let written: Vec<_> = writes(&double).into_iter().map(|request| request[..19].to_owned()).collect();
+    let (head, delta) = ("PUT /snapshot/head", "PUT /snapshot/delta");
+    // The second change does not ask again.
+    assert_eq!(written, [head, delta, head, delta, head].map(|it| it[..it.len().min(19)].to_owned()));
+    assert!(double.state().carried.is_empty());
+    assert_eq!(bench.accesses(&double.url, 1), Some((6, "delta".to_owned())));
+    bench.verify(&double.url);
+    let ended = follower.kill();
+    assert!(ended.stderr.matches("upgrade it to this release").count() == 1, "{}", ended.stderr);
+    // Upgraded, it takes both in one value, and a revocation leaves the delta where it is.
+    double.state().is_earlier = false;
+    bench.write("more.ndjson", format!("{{\"seq\":4,{}}}\n", put(&[customer(2, 4)])));
+    double.recover();
+    bench.changes("more.ndjson", &double.url, &[]).ok();
+    assert_eq!(writes(&double), ["PUT /snapshot/head"]);
+    let revoke = [
+        "revoke",
+        "--in",
+        &double.url,
+        "--key",
+        "publisher.jwk",
+        "--token",
+        "lost",
+        "--until",
+        "2030-01-31",
+        "--watch",
+        "0",
+    ];
+    let ended = bench.run(&revoke);
+    let value = double.state().head_value().unwrap();
+    assert!(HeadValue::split(&value).delta.is_some(), "{}", ended.stderr);
+    assert_eq!(double.state().published().unwrap().denylist.entries().len(), 1, "{}", ended.stderr);
+    bench.verify(&double.url);
+    // Before it goes back to the earlier release, the next version is published apart again.
+    bench.write("last.ndjson", format!("{{\"seq\":5,{}}}\n", put(&[customer(2, 5)])));
+    bench.changes("last.ndjson", &double.url, &["--delta-apart"]).ok();
+    let value = double.state().head_value().unwrap();
+    assert!(HeadValue::split(&value).delta.is_none());
+    bench.verify(&double.url);
+}
+
+/// Whoever can write to the store can put another delta beside the head.
+#[test]
+fn verify_tells_of_a_delta_that_is_not_the_heads() {
+    let (bench, double, _) = set_up("beside", 10);
+    bench.write("all.ndjson", catalogue(10));
+    bench.publish("all.ndjson", &double.url, &["--seq", "1"]).ok();
+    bench.write("one.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[customer(1, 2)])));
+    bench.changes("one.ndjson", &double.url, &[]).ok();
+    bench.verify(&double.url);
+    for delta in double.state().carried.values_mut() {
+        *delta.last_mut().unwrap() ^= 1;
+    }
+    let args = ["verify", "--from", &double.url, "--key", "publisher.jwk"];
+    let ended = bench.run(&args).failed(1, "problem");
+    assert!(ended.stdout.contains("the delta beside it is not the one that it names"), "{}", ended.stdout);
 }
 
 #[test]
@@ -137,7 +217,7 @@ fn committed_changes_are_published_while_the_origin_is_followed() {
     let ended = follower.stop();
     assert_eq!(ended.code, None, "ended by the signal");
     assert!(
-        ended.stdout.contains("Published seq 5") && ended.stdout.contains("2 writes"),
+        ended.stdout.contains("Published seq 5") && ended.stdout.contains("1 write,"),
         "{}",
         ended.stdout
     );
@@ -154,7 +234,7 @@ fn committed_changes_are_published_while_the_origin_is_followed() {
 #[test]
 fn a_follower_marks_superseded_objects_as_garbage_and_never_those_in_use() {
     let (bench, double, feed) = set_up("collected", 50);
-    let follower = bench.follow(&feed, &double.url, &["--gc-every", "1"]);
+    let follower = bench.follow(&feed, &double.url, &["--gc-every", "1", "--delta-apart"]);
     wait_until("the whole is published", || seq(&double) == 1);
     for accesses in 1..=3 {
         let seq_wanted = feed.commit(&put(&[customer(7, accesses)]));
@@ -249,7 +329,7 @@ fn a_follower_that_cannot_go_on_says_why() {
     let (bench, double, feed) = set_up("taken-over", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
-    double.fail("PUT /snapshot/delta", 0, 1, Mishap::TakenOver);
+    double.fail("PUT /snapshot/head", 0, 1, Mishap::TakenOver);
     feed.commit(&removed(1));
     follower.wait().failed(1, "holds the lease until");
     assert_eq!(seq(&double), 1);
@@ -267,7 +347,7 @@ fn a_follower_that_cannot_go_on_says_why() {
     let (bench, double, feed) = set_up("expired", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
-    double.fail("PUT /snapshot/delta", 0, 1, Mishap::Status(401, None));
+    double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(401, None));
     feed.commit(&removed(1));
     follower.wait().failed(1, "the token is missing, wrong or expired");
 }
@@ -304,7 +384,7 @@ fn a_clock_of_the_origin_that_runs_ahead_keeps_nothing_from_edges() {
 #[test]
 fn a_store_that_fails_for_a_while_is_waited_for() {
     let (bench, double, feed) = set_up("waits", 10);
-    let follower = bench.follow(&feed, &double.url, &[]);
+    let follower = bench.follow(&feed, &double.url, &["--delta-apart"]);
     wait_until("the whole is published", || seq(&double) == 1);
     // All attempts of one call fail, and one more.
     double.fail("PUT /snapshot/delta", 0, 7, Mishap::Status(500, Some("0")));

@@ -1,6 +1,6 @@
 //! `admit publish --follow` and `--changes` between a fake origin and a fake Worker.
 
-use std::process::Child;
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ impl Bench {
         let args =
             ["publish", "--from", &from, "--follow", "--every", "1", "--to", url, "--key", "publisher.jwk"];
         let mut command = self.command(&[&args, more].concat());
-        Follower(Some(command.env("ADMIT_ORIGIN_TOKEN", ORIGIN_TOKEN).spawn().unwrap()))
+        Follower::started(command.env("ADMIT_ORIGIN_TOKEN", ORIGIN_TOKEN))
     }
 
     /// The number of accesses of a customer, and where the record was found; `None` for an unknown customer.
@@ -79,6 +79,16 @@ impl Bench {
 pub struct Follower(Option<Child>);
 
 impl Follower {
+    /// Starts one.
+    pub fn started(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
     /// Kills it.
     pub fn kill(mut self) -> Ended {
         let mut child = self.0.take().unwrap();
@@ -90,7 +100,7 @@ impl Follower {
     pub fn stop(mut self) -> Ended {
         let child = self.0.take().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+        Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
         child.wait_with_output().unwrap().into()
     }
 

@@ -101,7 +101,8 @@ fn pages_in_the_edges_place_are_waited_out() {
     ];
     for_each(&cases, |number, (on, status)| {
         let (bench, double, feed) = set_up(&format!("page-{number}"), 10);
-        let follower = bench.follow(&feed, &double.url, &[]);
+        let apart: &[&str] = if on.ends_with("/delta") { &["--delta-apart"] } else { &[] };
+        let follower = bench.follow(&feed, &double.url, apart);
         wait_until("the whole is published", || feed.is_followed());
         // All attempts of one call fail, and one more.
         double.fail(on, 0, 7, Mishap::Page(*status));
@@ -134,7 +135,7 @@ fn a_permission_that_the_worker_itself_revokes_ends_it() {
     let (bench, double, feed) = set_up("revoked", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || feed.is_followed());
-    double.fail("PUT /snapshot/delta", 0, usize::MAX, Mishap::Status(403, None));
+    double.fail("PUT /snapshot/head", 0, usize::MAX, Mishap::Status(403, None));
     feed.commit(&removed(1));
     follower.wait().failed(1, "the token needs the scope snapshot:write or snapshot:publish");
 }

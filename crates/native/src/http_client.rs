@@ -55,13 +55,18 @@ pub struct RootsError {
 /// # Errors
 /// `SSL_CERT_FILE` or `SSL_CERT_DIR` is set but names no readable certificate.
 pub fn config(user_agent: &str) -> Result<ConfigBuilder<AgentScope>, RootsError> {
-    let tls = TlsConfig::builder().root_certs(ROOTS.clone()?).build();
+    let tls = TlsConfig::builder().root_certs(roots()?).build();
     Ok(Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .user_agent(user_agent)
         .tls_config(tls))
+}
+
+/// The certificates that this machine, or the environment, trusts.
+pub(crate) fn roots() -> Result<RootCerts, RootsError> {
+    ROOTS.clone()
 }
 
 /// Unpacks a body that a server compressed with gzip, which some servers do unasked. Gzip is recognised by

@@ -62,6 +62,7 @@ pub struct Feed<R> {
     reader: R,
     at: Location,
     bytes: Vec<u8>,
+    is_at_start: bool,
     is_lenient: bool,
     left_out: Vec<LeftOut>,
     problems: Problems,
@@ -81,7 +82,14 @@ impl<R: BufRead> Feed<R> {
     pub fn new(name: &str, reader: R) -> Self {
         let at = Location { file: Arc::from(name), line: 0 };
         let (left_out, problems) = (Vec::new(), Problems::default());
-        Self { reader, at, bytes: Vec::new(), is_lenient: false, left_out, problems }
+        Self { reader, at, bytes: Vec::new(), is_at_start: true, is_lenient: false, left_out, problems }
+    }
+
+    /// Numbers the lines from the one after `line` on.
+    #[must_use]
+    pub fn after_line(mut self, line: u64) -> Self {
+        self.at.line = line;
+        self
     }
 
     /// From now on leaves unusable records out of their changes, if they can be identified.
@@ -110,7 +118,8 @@ impl<R: BufRead> Feed<R> {
             self.at.line += 1;
             // The last line may lack its end: either it is complete, or the origin was interrupted.
             let is_ended = self.bytes.last() == Some(&b'\n');
-            let format = if self.at.line == 1 { text::other_format(&self.bytes) } else { None };
+            let is_first = std::mem::take(&mut self.is_at_start);
+            let format = if is_first { text::other_format(&self.bytes) } else { None };
             let outcome = if let Some(found) = format {
                 Err(Problem::new("", found))
             } else if self.bytes.len() > LINE_MAX_BYTES && !is_ended {

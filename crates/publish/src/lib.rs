@@ -37,6 +37,7 @@ pub mod run;
 pub mod salt;
 pub mod source;
 pub mod store;
+pub mod taken;
 pub mod update;
 pub mod verify;
 

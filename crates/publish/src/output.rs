@@ -4,12 +4,24 @@
 //! A command whose work is its output, such as `admit generate`, writes through [`Stdout`] instead, and ends
 //! silently when its reader has gone.
 
+mod line;
+
 use std::{
     fmt,
     io::{self, ErrorKind, Write},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
+
+pub use line::{Level, Notice};
+
+/// Whether every line is a JSON object.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Makes every line a JSON object from now on, as `--log json` wants it.
+pub fn write_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
 
 /// Whether output was lost, because the disk is full for example.
 static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
@@ -55,12 +67,52 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(NO_READER_CODE);
     }
     // `{:#}` prints the whole chain on one line: first the attempt, then why it failed.
-    eprintln!("admit: {error:#}");
+    let text = format!("admit: {error:#}");
+    tell_notice(&Notice::new("ended", text).with("error", format!("{error:#}")), Level::Error);
     ExitCode::FAILURE
 }
 
 /// Writes to standard output.
 pub fn write(text: fmt::Arguments<'_>) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        return out(format_args!("{}", line::of_prose(&text.to_string(), Level::Info)));
+    }
+    out(text);
+}
+
+/// Writes to standard error.
+pub fn tell(text: fmt::Arguments<'_>) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        return err(format_args!("{}", line::of_prose(&text.to_string(), Level::Info)));
+    }
+    err(text);
+}
+
+/// Writes a notice to standard output.
+pub fn write_notice(notice: &Notice) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        return out(format_args!("{}\n", notice.json(Level::Info)));
+    }
+    out(format_args!("{notice}\n"));
+}
+
+/// Writes a notice to standard error.
+pub fn tell_notice(notice: &Notice, level: Level) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        return err(format_args!("{}\n", notice.json(level)));
+    }
+    err(format_args!("{notice}\n"));
+}
+
+/// Writes a line that is a JSON object in either form to standard error. With JSON it gets the time, as all lines.
+pub fn tell_object(object: fmt::Arguments<'_>) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        return err(format_args!("{}\n", line::with_time(&object.to_string())));
+    }
+    err(format_args!("{object}\n"));
+}
+
+fn out(text: fmt::Arguments<'_>) {
     let mut stdout = io::stdout().lock();
     match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => IS_INCOMPLETE.store(true, Ordering::Relaxed),
@@ -68,8 +120,7 @@ pub fn write(text: fmt::Arguments<'_>) {
     }
 }
 
-/// Writes to standard error.
-pub fn tell(text: fmt::Arguments<'_>) {
+fn err(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 

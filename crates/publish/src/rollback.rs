@@ -44,7 +44,7 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
 /// The lease is lost, another publisher has published since, or the store does not answer or refuses.
 pub fn publish(store: &Store, signer: &HeadSigner, current: &Head, head: &Head) -> Result<Head> {
     revive(store, &reach(store, head)?)?;
-    let new = NewHead { head, follows: Some(current), signer };
+    let new = NewHead { head, follows: Some(current), takes_away: true, signer };
     store.keep_version(new)?;
     store.put_head(new)
 }

@@ -88,9 +88,22 @@ pub struct Head {
     /// where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<u64>,
+    /// The latest head, up to this one, that took something away: an access, an item, a licence, or a token by the
+    /// denylist. `None` counts as this one: earlier publishers do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_away: Option<TakenAway>,
     /// Revoked tokens, customers and issuers' keys.
     #[serde(skip_serializing_if = "Denylist::is_empty")]
     pub denylist: Denylist,
+}
+
+/// The head that took something away, by its order among the heads of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TakenAway {
+    /// Its [`Head::seq`].
+    pub seq: u64,
+    /// Its [`Head::as_of`], unix seconds.
+    pub as_of: UnixSecs,
 }
 
 /// What an edge requires of a head besides a valid signature.
@@ -128,6 +141,7 @@ impl Head {
             customers: 0,
             items: 0,
             set_aside: None,
+            taken_away: None,
             denylist: Denylist::default(),
         }
     }
@@ -244,6 +258,7 @@ impl TryFrom<Value> for Head {
             customers: head.required("customers", Value::as_u64)?,
             items: head.required("items", Value::as_u64)?,
             set_aside: head.optional("set_aside", Value::as_u64)?,
+            taken_away: head.optional("taken_away", taken_away)?,
             denylist: head.optional("denylist", Denylist::parse)?.unwrap_or_default(),
         })
     }
@@ -270,6 +285,10 @@ impl Members<'_> {
 
 fn short_text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| text.len() <= HEAD_TEXT_MAX_BYTES).map(str::to_owned)
+}
+
+fn taken_away(value: &Value) -> Option<TakenAway> {
+    Some(TakenAway { seq: value.get("seq")?.as_u64()?, as_of: value.get("as_of")?.as_i64()? })
 }
 
 fn digest(value: &Value) -> Option<Digest> {
@@ -323,6 +342,9 @@ pub enum HeadError {
         /// The least `seq` that the configuration accepts.
         floor: u64,
     },
+    /// The value of the key `head` carries another delta than the head names.
+    #[error("the delta beside the head is not the one that it names")]
+    CarriedDelta,
 }
 
 fn found_store(aud: Option<&str>) -> String {

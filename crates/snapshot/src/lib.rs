@@ -26,6 +26,7 @@ pub mod details;
 pub mod directory;
 pub mod external_id;
 pub mod head;
+pub mod head_value;
 pub mod heap_sort;
 pub mod holding;
 pub mod index;

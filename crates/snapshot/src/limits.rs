@@ -101,6 +101,15 @@ pub const ACCESS_TYPE_MAX_BYTES: usize = 16 * 1024;
 /// ([`DENYLIST_MAX_BYTES`]), also in base64url. An isolate reads one every 30 to 60 s.
 pub const HEAD_MAX_BYTES: usize = 64 * 1024;
 
+/// Longest value of the key `head`: the head and the delta in one value. 1 MiB also fits one row of a Durable
+/// Object (2 MB), and an isolate that reads it again each half a minute copies it in less than a millisecond
+/// (docs/adr/0057).
+pub const HEAD_VALUE_MAX_BYTES: usize = 1024 * 1024;
+
+/// Longest delta that the value of the key `head` carries: some 4,000 customers with eight accesses. A longer
+/// one, up to [`DELTA_BUDGET_BYTES`] and beyond, is an object of its own.
+pub const HEAD_DELTA_MAX_BYTES: usize = HEAD_VALUE_MAX_BYTES - HEAD_MAX_BYTES - 1;
+
 /// Longest denylist that `admit revoke` makes, as JSON: some 230 revocations of 140 bytes. A leak of more
 /// tokens is ended by revoking their customers or the key that signed them. [`HEAD_MAX_BYTES`] has room for
 /// half as much again, so two operators who revoke at the same time do not produce a head that edges refuse.

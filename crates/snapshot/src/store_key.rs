@@ -12,13 +12,21 @@
 use std::fmt;
 
 use super::object::{HEAD_KEY, ObjectName};
-use crate::limits::{GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES};
+use crate::limits::{
+    GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, HEAD_VALUE_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX_BYTES,
+    OBJECT_MAX_BYTES, PACK_MAX_BYTES,
+};
 
 /// Key of the [lease](super::lease).
 pub const LEASE_KEY: &str = "lease";
 
 /// Key of the list of unreferenced objects, with the time at which each was found.
 pub const GARBAGE_KEY: &str = "garbage";
+
+/// Key of the starting value: the index and the directory of the newest head in a [pack](super::pack), so that an
+/// isolate that starts reads them beside the head and not after it. Each of them counts only if it has the digest that
+/// the head names.
+pub const START_KEY: &str = "start";
 
 /// Prefix of the keys of versions.
 pub const VERSION_PREFIX: &str = "version/";
@@ -36,6 +44,8 @@ pub enum StoreKey {
     Lease,
     /// `garbage`: the list of unreferenced objects.
     Garbage,
+    /// `start`: the objects that an isolate starts with.
+    Start,
 }
 
 impl StoreKey {
@@ -46,6 +56,7 @@ impl StoreKey {
             HEAD_KEY => Self::Head,
             LEASE_KEY => Self::Lease,
             GARBAGE_KEY => Self::Garbage,
+            START_KEY => Self::Start,
             _ => match key.strip_prefix(VERSION_PREFIX) {
                 Some(seq) => Self::Version(decimal(seq)?),
                 None => Self::Object(ObjectName::parse(key)?),
@@ -59,9 +70,11 @@ impl StoreKey {
 #[must_use]
 pub fn value_max_bytes(key: &str) -> usize {
     match StoreKey::parse(key) {
-        Some(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+        Some(StoreKey::Head) => HEAD_VALUE_MAX_BYTES,
+        Some(StoreKey::Version(_)) => HEAD_MAX_BYTES,
         Some(StoreKey::Lease) => LEASE_MAX_BYTES,
         Some(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
+        Some(StoreKey::Start) => PACK_MAX_BYTES,
         Some(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
         None => JWKS_MAX_BYTES + 1024,
     }
@@ -88,6 +101,7 @@ impl fmt::Display for StoreKey {
             Self::Version(seq) => write!(formatter, "{VERSION_PREFIX}{seq}"),
             Self::Lease => formatter.write_str(LEASE_KEY),
             Self::Garbage => formatter.write_str(GARBAGE_KEY),
+            Self::Start => formatter.write_str(START_KEY),
         }
     }
 }
@@ -102,10 +116,11 @@ mod tests {
     fn a_copy_is_just_long_enough_to_show_the_excess() {
         let object = format!("shard/{}", "0a".repeat(32));
         for (key, limit) in [
-            ("head", HEAD_MAX_BYTES),
+            ("head", HEAD_VALUE_MAX_BYTES),
             ("version/7", HEAD_MAX_BYTES),
             ("lease", LEASE_MAX_BYTES),
             ("garbage", GARBAGE_MAX_BYTES),
+            ("start", PACK_MAX_BYTES),
             (object.as_str(), OBJECT_MAX_BYTES),
             ("jwks/1", JWKS_MAX_BYTES + 1024),
             ("shard/x", JWKS_MAX_BYTES + 1024),
@@ -119,7 +134,8 @@ mod tests {
     #[test]
     fn keys_have_one_spelling() {
         let object = format!("delta/{}", "0a".repeat(32));
-        for key in ["head", "lease", "garbage", "version/0", "version/18446744073709551615", &object] {
+        for key in ["head", "lease", "garbage", "start", "version/0", "version/18446744073709551615", &object]
+        {
             assert_eq!(StoreKey::parse(key).unwrap().to_string(), key);
         }
         for key in [
@@ -139,6 +155,7 @@ mod tests {
             "jwks/7",
             "lease/x",
             "garbage ",
+            "start/",
             "shard/7",
         ] {
             assert_eq!(StoreKey::parse(key), None, "{key}");

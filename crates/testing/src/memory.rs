@@ -3,6 +3,7 @@
 //!
 //! Native only. Several platforms may share one [`MemoryStore`], as edges share a KV namespace.
 
+mod lane;
 mod limits;
 mod origin;
 mod store;
@@ -22,6 +23,7 @@ use admit::{
 };
 use admit_playback::{NativeSigner, ports::PlatformSigner};
 use admit_token::{NativeVerifier, ports::Entropy};
+pub use lane::{LaneFault, MemoryLane};
 pub use limits::MemoryLimits;
 pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
 pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
@@ -213,6 +215,7 @@ impl Entropy for FixedEntropy {
 pub struct MemoryPlatform {
     clock: MemoryClock,
     store: Rc<MemoryStore>,
+    lane: Rc<MemoryLane>,
     keys: Rc<MemoryKeys>,
     origin: Rc<MemoryOrigin>,
     limits: Rc<MemoryLimits>,
@@ -235,13 +238,14 @@ impl MemoryPlatform {
         }
     }
 
-    /// Another platform that shares clock, store, issuers, origin and limits, like a second isolate.
+    /// Another platform that shares clock, store, lane, issuers, origin and limits, like a second isolate.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let Self { clock, store, keys, origin, limits, .. } = self;
+        let Self { clock, store, lane, keys, origin, limits, .. } = self;
         Self {
             clock: clock.clone(),
             store: store.clone(),
+            lane: lane.clone(),
             keys: keys.clone(),
             origin: origin.clone(),
             limits: limits.clone(),
@@ -263,6 +267,7 @@ impl MemoryPlatform {
 impl Platform for MemoryPlatform {
     type Verifier = NativeVerifier;
     type Store = MemoryStore;
+    type Lane = MemoryLane;
     type Keys = MemoryKeys;
     type Upstream = MemoryOrigin;
     type Limits = MemoryLimits;
@@ -277,6 +282,10 @@ impl Platform for MemoryPlatform {
 
     fn store(&self) -> &MemoryStore {
         &self.store
+    }
+
+    fn lane(&self) -> &MemoryLane {
+        &self.lane
     }
 
     fn keys(&self) -> &MemoryKeys {

@@ -7,12 +7,13 @@ use admit::snapshot::{
     delta,
     directory::Directory,
     external_id::{ExternalRecord, Named, encode},
-    head::check_named,
+    head::{Head, check_named},
+    head_value::HeadValue,
     index::{Index, Tree},
     item::{ItemRecord, NewItem},
     key::ItemSalt,
     lease::Lease,
-    object::{FORMAT_VERSION, ObjectKind, body},
+    object::{Digest, FORMAT_VERSION, ObjectKind, body},
     pack::{Pack, unpack},
     store_key::StoreKey,
     table::{Entry, Table, write_table},
@@ -34,6 +35,7 @@ pub fn any(data: &[u8]) -> bool {
         7 => lease(bytes),
         8 => store_key(bytes),
         9 => external_id(bytes),
+        10 => head_value(bytes),
         _ => named(bytes),
     }
 }
@@ -229,6 +231,22 @@ fn store_key(bytes: &[u8]) -> bool {
     let Some(key) = StoreKey::parse(text) else { return false };
     assert_eq!(key.to_string(), text, "a key with two spellings");
     true
+}
+
+/// A head with its delta: the parts are found again, and only the delta that the head names is accepted.
+fn head_value(bytes: &[u8]) -> bool {
+    let value = HeadValue::split(bytes);
+    assert_eq!(value.join(), bytes, "a value that is not joined as it was split");
+    assert!(!value.jws.contains(&b'\n'), "a JWS of two lines");
+    let head = |delta| Head { delta, ..Head::new(1, 0, Digest([1; 32]), Digest([2; 32])) };
+    let Some(delta) = value.delta else {
+        assert_eq!(value.check(&head(Some(Digest([3; 32])))), Ok(()));
+        return true;
+    };
+    assert!(value.check(&head(None)).is_err() && value.check(&head(Some(Digest([3; 32])))).is_err());
+    let is_delta = body(ObjectKind::Delta, delta).is_ok();
+    assert_eq!(value.check(&head(Some(Digest::of(delta)))).is_ok(), is_delta);
+    is_delta
 }
 
 /// The bytes under the name of every kind.

@@ -2,6 +2,7 @@
 
 use std::{env, net::SocketAddr, path::PathBuf};
 
+use admit_publish::output::{self, Level, Notice};
 use anyhow::{Context, Result, bail};
 use origin::{
     db::{
@@ -104,9 +105,25 @@ pub struct Args {
     /// Connections of one address; behind a proxy, as many as the proxy opens
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS)]
     connections_per_address: usize,
+    /// Serve /metrics (Prometheus), /healthz and /readyz at this address too, such as 127.0.0.1:9465; port 0 takes a
+    /// free one. Without a token: not an address that others reach
+    #[arg(long, value_name = "ADDRESS", env = "ORIGIN_METRICS")]
+    metrics: Option<SocketAddr>,
+    /// The form of the log: events are JSON in both; with json so is everything else, and each line has its time
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogForm::Prose)]
+    log: LogForm,
     /// The previous feed bearer, which is accepted during a rotation
     #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET_PREVIOUS", hide_env_values = true)]
     feed_secret_previous: Option<String>,
+}
+
+/// The form of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogForm {
+    /// JSON for events, prose for the rest.
+    Prose,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Quotas of each merchant. An import has no quota.
@@ -166,6 +183,9 @@ fn switch(text: &str) -> Result<bool, String> {
 /// # Errors
 /// If it cannot listen, the database cannot be opened, or a setting is invalid.
 pub fn run(args: &Args) -> Result<()> {
+    if args.log == LogForm::Json {
+        output::write_json();
+    }
     for (name, secret) in
         [("--feed-secret", &args.feed_secret), ("--feed-secret-previous", &args.feed_secret_previous)]
     {
@@ -220,10 +240,13 @@ pub fn run(args: &Args) -> Result<()> {
             .collect();
         if let Some(seed) = args.seed.as_ref().filter(|_| is_empty(&connection).unwrap_or(false)) {
             let imported = import(&mut connection, seed, settings.clock.now())?;
-            eprintln!("origin: {} items, {} customers imported", imported.items, imported.customers);
+            let text = format!("origin: {} items, {} customers imported", imported.items, imported.customers);
+            let notice = Notice::new("imported", text).with("items", imported.items);
+            output::tell_notice(&notice.with("customers", imported.customers), Level::Info);
         }
         drop(connection);
-        println!("{url}");
+        settings.metrics = args.metrics;
+        output::write_notice(&Notice::new("listening", url.as_str()).with("url", url.as_str()));
         server::serve(settings, listener, ended()).await
     })
 }

@@ -81,6 +81,25 @@ impl Class {
     }
 }
 
+impl Class {
+    /// Its name, as metrics and threads have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Feed => "feed",
+            Self::Password => "password",
+            Self::Token => "token",
+            Self::Account => "account",
+            Self::AccountWrite => "account_write",
+            Self::AccountPassword => "account_password",
+            Self::Document => "document",
+        }
+    }
+}
+
 /// One pool of threads per class.
 #[derive(Clone, Debug)]
 pub struct Pools {
@@ -102,23 +121,19 @@ impl Pools {
     /// # Errors
     /// If a thread cannot open the database.
     pub fn start(shared: &Arc<Shared>) -> Result<Self> {
-        let pool = |name, workers| Pool::start(shared, name, workers, QUEUE_MAX);
+        let start = |class: Class, threads, queue_max| Pool::start(shared, class.name(), threads, queue_max);
+        let pool = |class, threads| start(class, threads, QUEUE_MAX);
         Ok(Self {
-            checks: pool("check", CHECK_WORKERS)?,
-            writes: pool("write", WRITE_WORKERS)?,
-            reads: pool("read", READ_WORKERS)?,
-            feed: pool("feed", FEED_WORKERS)?,
-            passwords: Pool::start(shared, "password", PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
-            tokens: pool("token", TOKEN_WORKERS)?,
-            accounts: pool("account", ACCOUNT_WORKERS)?,
-            account_writes: pool("account-write", ACCOUNT_WRITE_WORKERS)?,
-            account_passwords: Pool::start(
-                shared,
-                "account-password",
-                ACCOUNT_PASSWORD_WORKERS,
-                PASSWORD_QUEUE_MAX,
-            )?,
-            documents: pool("document", DOCUMENT_WORKERS)?,
+            checks: pool(Class::Check, CHECK_WORKERS)?,
+            writes: pool(Class::Write, WRITE_WORKERS)?,
+            reads: pool(Class::Read, READ_WORKERS)?,
+            feed: pool(Class::Feed, FEED_WORKERS)?,
+            passwords: start(Class::Password, PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
+            tokens: pool(Class::Token, TOKEN_WORKERS)?,
+            accounts: pool(Class::Account, ACCOUNT_WORKERS)?,
+            account_writes: pool(Class::AccountWrite, ACCOUNT_WRITE_WORKERS)?,
+            account_passwords: start(Class::AccountPassword, ACCOUNT_PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
+            documents: pool(Class::Document, DOCUMENT_WORKERS)?,
         })
     }
 

@@ -54,6 +54,7 @@ pub async fn changes(
             }
             Ok(Err(error)) => {
                 event::log(Event::Database(&error));
+                server.shared.metrics.database_failed(&error);
                 return server.plain(context, Refused::Db(error).reply());
             }
             Err(Overloaded) => return server.plain(context, overloaded()),

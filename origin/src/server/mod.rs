@@ -22,10 +22,17 @@ mod viewer;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use admit::{
-    api::{contract::Route, cors::Cors, error::ApiError, reply::Reply},
+    api::{
+        contract::Route,
+        cors::Cors,
+        error::ApiError,
+        reply::Reply,
+        trace::{TRACEPARENT, trace_id},
+    },
     config::Config,
 };
-use anyhow::Result;
+use admit_publish::output::{Level, Notice, tell_notice};
+use anyhow::{Context as _, Result};
 use axum::{
     Router,
     body::Body,
@@ -33,7 +40,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 
 use self::{
     accept::{Bounds, Guest},
@@ -43,7 +50,8 @@ use self::{
 };
 use crate::{
     client::Action,
-    db, event,
+    db,
+    event::{self, Event},
     guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     request::Incoming,
@@ -82,7 +90,14 @@ pub async fn serve(
     let (is_ending, ending) = watch::channel(false);
     let per_address = settings.connections_per_address;
     let bounds = Bounds { per_address, first_headers: FIRST_HEADERS_TIMEOUT };
+    let metrics = settings.metrics;
     let server = Arc::new(Server::start(settings, ending)?);
+    if let Some(listen) = metrics {
+        let address = admit_metrics::serve(listen, Arc::clone(&server.shared) as _)
+            .with_context(|| format!("--metrics: cannot listen on {listen}"))?;
+        let text = format!("origin: metrics at http://{address}/metrics");
+        tell_notice(&Notice::new("metrics", text).with("address", address.to_string()), Level::Info);
+    }
     let router = Router::new().fallback(handle).with_state(server);
     let end = async move {
         end.await;
@@ -102,7 +117,7 @@ impl Server {
         keys::note_ttl(&connection, settings.access_ttl_secs.max(settings.sdk_access_ttl_secs))?;
         let Config { country_header, address_header, cors, .. } =
             crate::service::config(&settings, &connection, now)?;
-        let shared = Shared::new(settings);
+        let shared = Shared::new(settings)?;
         shared.seq.send_replace(db::seq(&connection)?);
         Ok(Self {
             pools: Pools::start(&shared)?,
@@ -231,6 +246,15 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 }
 
 async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (class, response) = answered(&server, request).await;
+    let status = response.status().as_u16();
+    server.shared.metrics.answered(class.map(Class::name), status, started.elapsed());
+    response
+}
+
+/// The answer, and the class of the request, unless it was refused before it was read.
+async fn answered(server: &Server, request: Request) -> (Option<Class>, Response) {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let target = Target::parse(parts.uri.path());
@@ -250,7 +274,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     if let Some(refused) = server.refusal(target, &viewer, query) {
         // The body stays unread, so the connection ends with the answer.
-        return closing(server.plain(&context, refused.reply()));
+        return (None, closing(server.plain(&context, refused.reply())));
     }
     let budget = Budget::at(target);
     let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
@@ -262,15 +286,18 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     if let (Some(attempt), Ok(Delivery::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
         && let Some(event) = attempt.event(viewer.from, reply)
     {
+        if let Event::SignIn { outcome, .. } = event {
+            server.shared.metrics.signed_in(outcome);
+        }
         event::log(event);
     }
     let answer = match outcome {
         Ok(Delivery::Reply(reply)) => response(reply),
-        Ok(Delivery::Export(reply)) => server.exports.stream(&server, &context, reply).await,
-        Ok(Delivery::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
+        Ok(Delivery::Export(reply)) => server.exports.stream(server, &context, reply).await,
+        Ok(Delivery::Changes(after, reply)) => feed::changes(server, &context, after, wait, reply).await,
         Err(reply) => server.plain(&context, reply),
     };
-    if is_unfinished { closing(answer) } else { answer }
+    (Some(class), if is_unfinished { closing(answer) } else { answer })
 }
 
 fn incoming(
@@ -295,6 +322,7 @@ fn incoming(
         from: viewer.from,
         is_edge: viewer.is_edge,
         request_id: context.request_id.clone(),
+        passed: trace_headers(headers),
         payload: Payload {
             content_type: text(headers, "content-type"),
             content_encoding: text(headers, "content-encoding"),
@@ -302,6 +330,12 @@ fn incoming(
             budget,
         },
     }
+}
+
+/// The trace that the request belongs to, for the log.
+fn trace_headers(headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    let traceparent = text(headers, TRACEPARENT);
+    trace_id(&traceparent).is_some().then_some((TRACEPARENT, traceparent)).into_iter().collect()
 }
 
 /// An answer after which the connection closes.

@@ -9,14 +9,20 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     db::{DbError, changes::Feed},
+    metrics::PoolMetrics,
     request::Incoming,
     service::{Delivery, Engine},
     state::Shared,
 };
+
+struct Job {
+    task: Task,
+    arrived_at: Instant,
+}
 
 enum Task {
     Answer(Box<Incoming>, oneshot::Sender<Delivery>),
@@ -30,7 +36,8 @@ enum Task {
 /// A pool of threads, which end when the pool is dropped.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    jobs: SyncSender<Task>,
+    jobs: SyncSender<Job>,
+    metrics: PoolMetrics,
 }
 
 /// The queue is full, or the threads have ended.
@@ -45,8 +52,9 @@ impl Pool {
     pub fn start(shared: &Arc<Shared>, name: &str, threads: usize, queue_max: usize) -> Result<Self> {
         let (jobs, receiver) = mpsc::sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
+        let metrics = shared.metrics.pool(name, threads);
         for number in 0..threads {
-            let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+            let (shared, receiver, metrics) = (Arc::clone(shared), Arc::clone(&receiver), metrics.clone());
             // Each thread reports whether its engine could be made, so that a broken database is an error of
             // `start`.
             let (ready, is_ready) = mpsc::channel();
@@ -55,7 +63,7 @@ impl Pool {
                 match Engine::new(shared) {
                     Ok(engine) => {
                         let _ = ready.send(Ok(()));
-                        work(engine, &receiver);
+                        work(engine, &receiver, &metrics);
                     }
                     Err(error) => {
                         let _ = ready.send(Err(error));
@@ -64,7 +72,7 @@ impl Pool {
             })?;
             is_ready.recv().map_err(|_| anyhow!("a thread ended at its start"))??;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, metrics })
     }
 
     /// Answers a request on a thread of the pool.
@@ -116,33 +124,43 @@ impl Pool {
         gates
     }
 
-    fn send(&self, job: Task) -> Result<(), Overloaded> {
+    fn send(&self, task: Task) -> Result<(), Overloaded> {
+        // Before the job can be taken, so that the gauge does not go below 0.
+        self.metrics.queued.inc();
         // Never waits: a full queue is answered with 503 at once.
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
+        self.jobs.try_send(Job { task, arrived_at: Instant::now() }).map_err(|error| {
+            self.metrics.queued.dec();
+            self.metrics.overloaded.inc();
+            match error {
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
+            }
         })
     }
 }
 
-fn work(mut engine: Engine, jobs: &Mutex<Receiver<Task>>) {
+fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>, metrics: &PoolMetrics) {
     loop {
         // One thread at a time holds the lock while it waits for a job; the others wait for the lock.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
+        // All senders are gone: the pool was dropped.
+        let Ok(Job { task, arrived_at }) = job else { return };
+        metrics.queued.dec();
+        metrics.wait.observe(arrived_at.elapsed().as_secs_f64());
+        metrics.busy.inc();
+        match task {
             // The client may have gone; a write is made all the same, and the send fails harmlessly.
-            Ok(Task::Answer(incoming, answer)) => {
+            Task::Answer(incoming, answer) => {
                 drop(answer.send(engine.answer(&incoming)));
                 // After the answer has gone out, so that the client does not wait for it.
                 engine.settle(&incoming);
             }
-            Ok(Task::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
+            Task::Changes(after, answer) => drop(answer.send(engine.changes(after))),
             #[cfg(test)]
-            Ok(Task::Stuck(ready, gate)) => {
+            Task::Stuck(ready, gate) => {
                 let _ = ready.send(());
                 let _ = gate.recv();
             }
-            // All senders are gone: the pool was dropped.
-            Err(_) => return,
         }
+        metrics.busy.dec();
     }
 }

@@ -23,6 +23,7 @@ use admit::{
     token::{IssuerConfig, NativeVerifier, VerifiedToken},
 };
 use admit_native::http_client::{self, RootsError};
+use admit_publish::output;
 
 use crate::{clock::Clock, limits::JWKS_TIMEOUT};
 
@@ -216,7 +217,7 @@ struct StandardError;
 
 impl Log for StandardError {
     fn log(&self, line: fmt::Arguments<'_>) {
-        eprintln!("{line}");
+        output::tell_object(line);
     }
 }
 

@@ -110,6 +110,7 @@ impl Engine {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 event::log(Event::Database(error));
+                self.shared.metrics.database_failed(error);
                 self.shared.storage.failed(error, self.now());
             }
             Delivery::Reply(refused.reply())

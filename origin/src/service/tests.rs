@@ -42,7 +42,7 @@ fn shop() -> (PathBuf, Arc<AtomicI64>, Engine) {
     keys::Signer::current(&connection, settings.clock.now()).unwrap();
     let sql = "INSERT INTO machines VALUES ('shop', 2101, ?1, 1, '', 0)";
     connection.execute(sql, [tokens::secret::hash(SECRET)]).unwrap();
-    let engine = Engine::new(Shared::new(settings)).unwrap();
+    let engine = Engine::new(Shared::new(settings).unwrap()).unwrap();
     (dir, clock, engine)
 }
 

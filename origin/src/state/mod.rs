@@ -6,10 +6,10 @@ pub mod storage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use self::{counts::Counts, storage::Storage};
-use crate::{guessing::Guessing, quota::Rates, settings::Settings};
+use crate::{guessing::Guessing, metrics::Metrics, quota::Rates, settings::Settings};
 
 /// State that all threads share. There is one for a running origin.
 #[derive(Debug)]
@@ -26,15 +26,21 @@ pub struct Shared {
     pub(crate) rates: Rates,
     /// Counts on their way to the audit trail.
     pub(crate) counts: Counts,
+    /// What has happened, for operators.
+    pub(crate) metrics: Metrics,
     /// Serializes writes. Waiting for SQLite's own lock means polling, which may take long.
     writing: Mutex<()>,
 }
 
 impl Shared {
     /// Fresh state for an origin with these settings.
-    #[must_use]
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// Does not happen: the names of metrics are valid and differ.
+    pub fn new(settings: Settings) -> Result<Arc<Self>, admit_metrics::Error> {
+        let metrics = Metrics::new(settings.clock.now())?;
+        Ok(Arc::new(Self {
+            metrics,
             settings,
             seq: watch::Sender::new(0),
             guessing: Guessing::default(),
@@ -42,11 +48,14 @@ impl Shared {
             rates: Rates::default(),
             counts: Counts::default(),
             writing: Mutex::default(),
-        })
+        }))
     }
 
     /// The lock that a thread holds while it writes.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        let started = Instant::now();
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.lock_waited(started.elapsed());
+        writing
     }
 }

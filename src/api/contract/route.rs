@@ -217,6 +217,7 @@ impl<'a> Route<'a> {
             Self::Stored(StoreKey::Version(_)) => &table::VERSION,
             Self::Stored(StoreKey::Lease) => &table::LEASE,
             Self::Stored(StoreKey::Garbage) => &table::GARBAGE,
+            Self::Stored(StoreKey::Start) => &table::START,
             Self::Pack => &table::PACK,
             Self::Check => &table::CHECK,
             Self::Keys => &table::KEYS,

@@ -241,6 +241,9 @@ endpoints! {
         publish(Methods::READ, TO_READ) => "Sends the list of garbage",
         publish(Methods::PUT, TO_STORE_OR_COLLECT) => "Stores the list of garbage",
     ];
+    START: "/snapshot/start" => [
+        publish(Methods::READ, TO_READ) => "Sends the objects that an isolate starts with",
+    ];
     PACK: "/snapshot/pack" => [
         publish(Methods::POST, TO_STORE) => "Stores several objects",
     ];

@@ -122,6 +122,7 @@ struct Beside {
 
 impl<P: Platform> Attempt<'_, P> {
     /// Answers a question, or asks for its body once the token has been verified.
+    #[inline(never)]
     pub fn authzen(&self, plan: &AuthzenPlan) -> Attempted<Next, P> {
         let token = self.token()?;
         Permission::Ask.check(&token, &self.config.issuers)?;

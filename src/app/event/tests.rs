@@ -18,6 +18,7 @@ fn lines_are_whole_json_whatever_a_client_sends() {
         status: 404,
         reason: "no route",
         detail: "",
+        trace_id: "",
     };
     let line = event.to_string();
     assert!(!line.contains('\n'));

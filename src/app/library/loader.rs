@@ -1,10 +1,13 @@
 //! Fills the library: head, versions, shards and pages.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
-use futures_util::{FutureExt as _, future::try_join3};
+use futures_util::{
+    FutureExt as _,
+    future::{join, try_join3},
+};
 
-use super::{LoadError, Reader, Snapshots, all};
+use super::{Due, HeadSource, LoadError, Reader, Snapshots, all};
 use crate::{
     app::{Event, Tokens, seconds},
     limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
@@ -12,8 +15,11 @@ use crate::{
     snapshot::{
         directory::Directory,
         head::Head,
+        head_value::HeadValue,
         index::Index,
         object::{HEAD_KEY, ObjectKind, ObjectName},
+        pack::unpack_by,
+        store_key::START_KEY,
         time::UnixSecs,
         version::Version,
     },
@@ -29,6 +35,9 @@ pub(in crate::app) enum Load {
     Elsewhere(Option<ObjectName>),
 }
 
+/// Objects that came along with something else that was read, each with the name that its bytes have.
+pub(super) type AtHand<'a> = [(ObjectName, &'a [u8])];
+
 /// Loads what the library lacks.
 pub(in crate::app) struct Loader<'a, P: Platform> {
     pub reader: Reader<'a, P>,
@@ -39,9 +48,9 @@ pub(in crate::app) struct Loader<'a, P: Platform> {
 }
 
 impl<P: Platform> Loader<'_, P> {
-    /// Reads the head, unless another request is reading it and this one may wait for that.
+    /// Reads the heads that are due, unless another request is reading it and this one may wait for that.
     pub async fn load_head(&self, may_wait: bool) -> Load {
-        if may_wait && self.reader.library.read().watch.is_refreshing(self.now()) {
+        if may_wait && self.reader.library.read().is_read_elsewhere(self.now()) {
             return Load::Elsewhere(None);
         }
         self.refresh_head().await;
@@ -73,38 +82,62 @@ impl<P: Platform> Loader<'_, P> {
         load
     }
 
-    /// Reads the head and, if it is new, the parts of a version that every check needs. If anything fails, the version
-    /// in use stays.
+    /// Reads the heads that are due, at least the stored one if none is, and the parts of a new version that every check
+    /// needs. If anything fails, the version in use stays.
     pub async fn refresh_head(&self) {
-        let Reader { library, platform, .. } = self.reader;
-        let generation = {
-            let watch = &mut library.write().watch;
-            watch.refresh_begins(self.now());
-            watch.generation()
+        let due = self.reader.library.write().begin_before(self.now());
+        self.refresh(due).await;
+    }
+
+    /// Reads the heads that are due, at the same time. The newer one takes over.
+    pub async fn refresh(&self, due: Due) {
+        let library = self.reader.library;
+        let generation = library.read().watch.generation();
+        let stored = async { if due.store { Some(self.read_stored().await) } else { None } };
+        let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
+        let (stored, fresh) = join(stored.boxed_local(), fresh.boxed_local()).await;
+        let (stored, start) = match stored {
+            Some((value, start)) => (Some((HeadSource::Store, value)), start),
+            None => (None, None),
         };
-        let outcome = self.load_version().await;
-        let now = self.now();
-        let snapshots = &mut *library.write();
-        match outcome {
-            Ok(None) => snapshots.watch.confirmed(now),
-            Ok(Some(version)) => {
-                Event::Snapshot { head: &version.head }.log(platform.log());
-                snapshots.install(version, now);
-            }
-            Err(error) => {
-                snapshots.refresh_failed(now);
-                let event = if error.is_refusal() {
-                    Event::HeadRefused { error: &error }
-                } else {
-                    Event::RefreshFailed { error: &error }
-                };
-                event.log(platform.log());
-            }
+        let fresh = fresh.map(|value| (HeadSource::Lane, value));
+        for (source, value) in fresh.into_iter().chain(stored) {
+            let outcome = match value {
+                Ok(value) => self.version_of(&value, start.as_deref()).await,
+                Err(error) => Err(error),
+            };
+            self.take(source, outcome);
         }
-        self.log_doubts(snapshots, now);
+        let snapshots = &mut *library.write();
+        self.log_doubts(snapshots, self.now());
         if snapshots.watch.generation() != generation {
             // A head was stored meanwhile; the one that was read may be the one before it.
             snapshots.watch.expire();
+            snapshots.lane.expire();
+        }
+    }
+
+    /// What was read in one place takes over, or the watch of that place notes that it did not.
+    fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>) {
+        let (now, log) = (self.now(), self.reader.platform.log());
+        let snapshots = &mut *self.reader.library.write();
+        let outcome = outcome.map(|version| {
+            if let Some(version) = version {
+                Event::Snapshot { head: &version.head, from: source.name() }.log(log);
+                snapshots.versions.install(version, source);
+            }
+        });
+        match (source, outcome) {
+            (HeadSource::Store, Ok(())) => snapshots.watch.confirmed(now),
+            // The store shows a new head some time after the lane.
+            (HeadSource::Store, Err(error)) if error.is_older() && snapshots.is_from_lane() => {
+                snapshots.watch.confirmed(now);
+            }
+            (HeadSource::Store, Err(error)) => {
+                snapshots.refresh_failed(now);
+                error.log(log);
+            }
+            (HeadSource::Lane, outcome) => Self::note_lane(snapshots, outcome, now, log),
         }
     }
 
@@ -122,11 +155,23 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    /// The version that the stored head names; `None` when it is the one in use.
-    async fn load_version(&self) -> Result<Option<Version>, LoadError> {
-        let Reader { library, platform, .. } = self.reader;
-        let jws = platform.store().get(HEAD_KEY).await?.ok_or(LoadError::NotFound)?;
-        let head = self.reader.verify_head(&jws)?;
+    /// The stored head, and the starting value with it in an isolate that has no version yet.
+    async fn read_stored(&self) -> (Result<Vec<u8>, LoadError>, Option<Vec<u8>>) {
+        let store = self.reader.platform.store();
+        let is_first = self.reader.library.read().versions.current().is_none();
+        // What it holds is only believed by its digests, and without it the objects are read one by one: whatever is
+        // wrong with it does no harm.
+        let start = async { if is_first { store.get(START_KEY).await.ok().flatten() } else { None } };
+        let (value, start) = join(store.get(HEAD_KEY), start.boxed_local()).await;
+        (value.map_err(LoadError::from).and_then(|value| value.ok_or(LoadError::NotFound)), start)
+    }
+
+    /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`
+    /// is the starting value, if it was read.
+    async fn version_of(&self, value: &[u8], start: Option<&[u8]>) -> Result<Option<Version>, LoadError> {
+        let library = self.reader.library;
+        let value = HeadValue::split(value);
+        let head = self.reader.verify_head(value.jws)?;
         let current = library.read().versions.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
         // Revocations do not wait for the head's objects, which may fail to load.
@@ -134,17 +179,22 @@ impl<P: Platform> Loader<'_, P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        self.open(head).await.map(Some)
+        let digest_of = |bytes: &[u8]| self.reader.digest_of(bytes);
+        value.check_by(&head, digest_of)?;
+        let mut at_hand = start.and_then(|start| unpack_by(start, digest_of).ok()).unwrap_or_default();
+        at_hand.extend(value.named(&head));
+        self.open(head, &at_hand).await.map(Some)
     }
 
-    /// The version that a head names, with the parts that every check needs. Shards are loaded when a check asks for them.
-    pub async fn open(&self, head: Head) -> Result<Version, LoadError> {
+    /// The version that a head names, with the parts that every check needs: those `at_hand`, and the others from the
+    /// store. Shards are loaded when a check asks for them.
+    pub async fn open(&self, head: Head, at_hand: &AtHand<'_>) -> Result<Version, LoadError> {
         let current = self.reader.library.read().versions.current().cloned();
         let current = current.as_deref();
         let (index, directory, delta) = try_join3(
-            self.load_index(&head, current),
-            self.load_directory(&head, current),
-            self.load_delta(&head, current),
+            self.load_index(&head, current, at_hand),
+            self.load_directory(&head, current, at_hand),
+            self.load_delta(&head, current, at_hand),
         )
         .await?;
         Ok(Version { head, index, directory, delta })
@@ -152,37 +202,51 @@ impl<P: Platform> Loader<'_, P> {
 
     // Most syncs change the delta alone: a part that stays the same is taken from the version in use.
 
-    async fn load_index(&self, head: &Head, current: Option<&Version>) -> Result<Rc<Index>, LoadError> {
+    async fn load_index(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+        at_hand: &AtHand<'_>,
+    ) -> Result<Rc<Index>, LoadError> {
         if let Some(current) = current.filter(|current| current.head.index == head.index) {
             return Ok(Rc::clone(&current.index));
         }
-        let object =
-            self.reader.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
-        Ok(Rc::new(Index::decode(object)?))
+        let name = ObjectName { kind: ObjectKind::Index, digest: head.index };
+        Ok(Rc::new(Index::decode(self.object(name, at_hand).await?.into_owned())?))
     }
 
     async fn load_directory(
         &self,
         head: &Head,
         current: Option<&Version>,
+        at_hand: &AtHand<'_>,
     ) -> Result<Rc<Directory>, LoadError> {
         if let Some(current) = current.filter(|current| current.head.directory == head.directory) {
             return Ok(Rc::clone(&current.directory));
         }
         let name = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
-        Ok(Rc::new(Directory::decode(&self.reader.read_object(name).await?)?))
+        Ok(Rc::new(Directory::decode(&self.object(name, at_hand).await?)?))
     }
 
     async fn load_delta(
         &self,
         head: &Head,
         current: Option<&Version>,
+        at_hand: &AtHand<'_>,
     ) -> Result<Option<Rc<[u8]>>, LoadError> {
         let Some(digest) = head.delta else { return Ok(None) };
         if let Some(current) = current.filter(|current| current.head.delta == head.delta) {
             return Ok(current.delta.clone());
         }
-        Ok(Some(self.reader.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into()))
+        let name = ObjectName { kind: ObjectKind::Delta, digest };
+        Ok(Some(self.object(name, at_hand).await?.into()))
+    }
+
+    async fn object<'o>(&self, name: ObjectName, at_hand: &AtHand<'o>) -> Result<Cow<'o, [u8]>, LoadError> {
+        match at_hand.iter().find(|(known, _)| *known == name) {
+            Some((_, object)) => Ok(Cow::Borrowed(*object)),
+            None => self.reader.read_object(name).await.map(Cow::Owned),
+        }
     }
 
     /// Loads shards and pages, all at once.
@@ -202,7 +266,7 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    fn now(&self) -> UnixSecs {
+    pub(super) fn now(&self) -> UnixSecs {
         seconds(self.reader.platform.now_ms())
     }
 }

@@ -6,6 +6,8 @@
 
 mod head_watch;
 mod lag;
+mod lane;
+mod lane_watch;
 mod loader;
 mod objects;
 mod reader;
@@ -15,9 +17,11 @@ mod versions;
 use std::cell::{Ref, RefCell, RefMut};
 
 pub(super) use self::{
+    lane_watch::LaneReport,
     loader::{Load, Loader},
     reader::{LoadError, Reader, all},
-    snapshots::{HeadState, Snapshots},
+    snapshots::{Due, HeadState, Snapshots},
+    versions::HeadSource,
 };
 use super::Tokens;
 use crate::{

@@ -9,8 +9,9 @@ use futures_util::{
 
 use super::Library;
 use crate::{
+    app::Event,
     limits::{HEAD_MAX_BYTES, OBJECT_MAX_BYTES},
-    ports::{ObjectStore as _, Platform, StoreError},
+    ports::{LaneError, Log, ObjectStore as _, Platform, StoreError},
     snapshot::{
         head::{HEAD_TYPE, Head, HeadError, HeadRules},
         object::{Digest, FormatError, ObjectName},
@@ -24,6 +25,9 @@ pub(in crate::app) enum LoadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The fresh lane failed.
+    #[error("lane: {0}")]
+    Lane(#[from] LaneError),
     /// The store does not have it, or not yet.
     #[error("not found")]
     NotFound,
@@ -47,9 +51,29 @@ impl LoadError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Signature(_) => true,
-            Self::Head(error) => matches!(error, HeadError::OtherStore { .. } | HeadError::BelowFloor { .. }),
-            Self::Store(_) | Self::NotFound | Self::TooLarge | Self::Format(_) => false,
+            Self::Head(error) => matches!(
+                error,
+                HeadError::OtherStore { .. } | HeadError::BelowFloor { .. } | HeadError::CarriedDelta
+            ),
+            Self::Store(_) | Self::Lane(_) | Self::NotFound | Self::TooLarge | Self::Format(_) => false,
         }
+    }
+}
+
+impl LoadError {
+    /// Whether a head may not follow the one in use because it is older.
+    pub const fn is_older(&self) -> bool {
+        matches!(self, Self::Head(HeadError::Older { .. }))
+    }
+
+    /// Logs that a head was not used.
+    pub fn log(&self, log: &dyn Log) {
+        let event = if self.is_refusal() {
+            Event::HeadRefused { error: self }
+        } else {
+            Event::RefreshFailed { error: self }
+        };
+        event.log(log);
     }
 }
 

@@ -1,12 +1,33 @@
 //! What an isolate holds of the snapshot, and the rules about it that concern more than one part.
 
-use super::{head_watch::HeadWatch, lag::Lag, objects::Objects, versions::Versions};
+use super::{
+    head_watch::HeadWatch,
+    lag::Lag,
+    lane_watch::{LaneState, LaneWatch},
+    objects::Objects,
+    versions::{HeadSource, Versions},
+};
 use crate::{
     limits::DEGRADED_SECS,
-    snapshot::{time::UnixSecs, version::Version},
+    snapshot::{object::Digest, time::UnixSecs},
 };
 
 pub use super::head_watch::HeadState;
+
+/// Which heads are due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The one in the store.
+    pub store: bool,
+    /// The one in the fresh lane.
+    pub lane: bool,
+}
+
+impl Due {
+    const fn is_any(self) -> bool {
+        self.store || self.lane
+    }
+}
 
 /// The versions that an isolate holds, and what it knows of the store.
 #[derive(Debug, Default)]
@@ -15,8 +36,12 @@ pub struct Snapshots {
     pub versions: Versions,
     /// When the head was read, and when it is due again.
     pub watch: HeadWatch,
+    /// When the fresh lane was asked, and when it is due again.
+    pub lane: LaneWatch,
     /// Shards and pages of all versions.
     pub objects: Objects,
+    /// Index and directory of the starting value that this isolate has stored last, for a publisher.
+    pub start_stored: Option<(Digest, Digest)>,
     /// Whether the versions fall behind the upstream.
     lag: Lag,
 }
@@ -25,6 +50,15 @@ impl Snapshots {
     /// What to do about the head at `now`.
     #[must_use]
     pub fn head_state(&self, now: UnixSecs) -> HeadState {
+        match (self.stored_state(now), self.lane.state(now)) {
+            (HeadState::Fresh | HeadState::Stale, LaneState::Slept) => HeadState::Expired,
+            (HeadState::Fresh, LaneState::Due) => HeadState::Stale,
+            (state, _) => state,
+        }
+    }
+
+    /// What to do about the stored head at `now`, whatever the lane says.
+    fn stored_state(&self, now: UnixSecs) -> HeadState {
         self.watch.state(self.versions.current().is_some(), now)
     }
 
@@ -34,10 +68,52 @@ impl Snapshots {
         matches!(self.head_state(now), HeadState::Fresh | HeadState::Stale)
     }
 
-    /// Whether the head is due behind the request, and no other request is reading it.
+    /// Whether a head is due behind the request, and no other request is reading it.
     #[must_use]
     pub fn refresh_due(&self, now: UnixSecs) -> bool {
-        self.head_state(now) == HeadState::Stale && !self.watch.is_refreshing(now)
+        self.head_state(now) == HeadState::Stale && self.due_behind(now).is_any()
+    }
+
+    fn due_behind(&self, now: UnixSecs) -> Due {
+        Due {
+            store: self.stored_state(now) == HeadState::Stale && !self.watch.is_refreshing(now),
+            lane: self.lane.state(now) == LaneState::Due && !self.lane.is_asking(now),
+        }
+    }
+
+    /// The heads that are due behind a request. They count as being read from now on.
+    pub fn begin_behind(&mut self, now: UnixSecs) -> Option<Due> {
+        self.refresh_due(now).then(|| self.begins(self.due_behind(now), now))
+    }
+
+    /// The heads that are due before a request is answered; the stored one if none is. They count as being read from now
+    /// on.
+    pub fn begin_before(&mut self, now: UnixSecs) -> Due {
+        let lane = self.lane.state(now) != LaneState::Quiet;
+        let store = match self.stored_state(now) {
+            HeadState::Fresh => !lane,
+            HeadState::Stale => !self.watch.is_refreshing(now),
+            HeadState::Expired | HeadState::Missing | HeadState::Unavailable => true,
+        };
+        self.begins(Due { store, lane }, now)
+    }
+
+    fn begins(&mut self, due: Due, now: UnixSecs) -> Due {
+        if due.store {
+            self.watch.refresh_begins(now);
+        }
+        if due.lane {
+            self.lane.begins(now);
+        }
+        due
+    }
+
+    /// Whether another request is reading what is due before this one is answered.
+    #[must_use]
+    pub fn is_read_elsewhere(&self, now: UnixSecs) -> bool {
+        let is_lane_alone = matches!(self.stored_state(now), HeadState::Fresh | HeadState::Stale)
+            && self.lane.state(now) == LaneState::Slept;
+        if is_lane_alone { self.lane.is_asking(now) } else { self.watch.is_refreshing(now) }
     }
 
     /// The head could not be read, or an object that it names cannot be read yet: the version in use stays.
@@ -45,10 +121,10 @@ impl Snapshots {
         self.watch.failed(self.versions.current().is_some(), now);
     }
 
-    /// A version was read. It takes over if it is newer than the one in use.
-    pub fn install(&mut self, version: Version, now: UnixSecs) {
-        self.watch.confirmed(now);
-        self.versions.install(version);
+    /// Whether the head in use was read in the lane first.
+    #[must_use]
+    pub fn is_from_lane(&self) -> bool {
+        self.versions.source() == HeadSource::Lane
     }
 
     /// Whether the version in use is older than `max_age_secs`, so that its grants need the upstream's confirmation.
@@ -107,9 +183,17 @@ mod tests {
             head::Head,
             index::{Index, NewTree, encode_index},
             key::ItemSalt,
-            object::{Digest, ObjectKind, ObjectName},
+            object::{ObjectKind, ObjectName},
+            version::Version,
         },
     };
+
+    impl Snapshots {
+        fn install(&mut self, version: Version, now: UnixSecs) {
+            self.watch.confirmed(now);
+            self.versions.install(version, HeadSource::Store);
+        }
+    }
 
     fn version(seq: u64) -> Version {
         let tree = NewTree::new(vec![None]).unwrap();
@@ -173,11 +257,37 @@ mod tests {
         snapshots.install(version(1), 1_000);
         assert!(!snapshots.refresh_due(1_020));
         assert!(snapshots.refresh_due(1_031));
-        snapshots.watch.refresh_begins(1_031);
+        assert!(snapshots.begin_behind(1_031).is_some());
         assert!(!snapshots.refresh_due(1_032));
         assert!(snapshots.refresh_due(1_041));
         snapshots.watch.confirmed(1_041);
         assert!(!snapshots.refresh_due(1_042));
+    }
+
+    #[test]
+    fn the_lane_and_the_store_are_read_by_their_own_clocks() {
+        let mut snapshots = Snapshots::default();
+        snapshots.lane.open(2);
+        assert_eq!(snapshots.head_state(1_000), HeadState::Missing);
+        assert_eq!(snapshots.begin_before(1_000), Due { store: true, lane: true });
+        assert!(snapshots.is_read_elsewhere(1_000));
+        snapshots.install(version(1), 1_000);
+        snapshots.lane.answered(1_000);
+        assert_eq!((snapshots.head_state(1_001), snapshots.begin_behind(1_001)), (HeadState::Fresh, None));
+        assert_eq!(snapshots.head_state(1_002), HeadState::Stale);
+        assert_eq!(snapshots.begin_behind(1_002), Some(Due { store: false, lane: true }));
+        assert_eq!(snapshots.begin_behind(1_002), None, "a request is asking it");
+        snapshots.lane.answered(1_002);
+        // The isolate slept: the lane is waited for, and not the store, which is due behind the request.
+        assert_eq!(snapshots.head_state(1_040), HeadState::Expired);
+        assert!(!snapshots.is_read_elsewhere(1_040));
+        assert_eq!(snapshots.begin_before(1_040), Due { store: true, lane: true });
+        assert!(snapshots.is_read_elsewhere(1_040));
+        snapshots.lane.failed("no answer", 1_040);
+        assert_eq!(snapshots.head_state(1_040), HeadState::Stale, "the store's head is still being read");
+        assert!(!snapshots.refresh_due(1_040));
+        snapshots.watch.confirmed(1_040);
+        assert_eq!(snapshots.head_state(1_040), HeadState::Fresh);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
         json::json,
         reply::{Caching, Reply},
     },
-    app::library::all,
+    app::library::{LoadError, all},
     limits::{
         CHECKS_AT_ONCE, DIFF_ANSWER_BYTES, DIFF_LOOKS_MAX, DIFF_PAGE_BYTES, DIFF_PAGE_PARTS,
         DIFF_PARTS_AT_ONCE, OBJECT_MAX_BYTES,
@@ -23,6 +23,7 @@ use crate::{
             Bounds, Compared, Comparison, Counts, DirectoryChanges, How, PartSize, RecordChange, VersionFacts,
         },
         head::Head,
+        head_value::HeadValue,
         index::Tree,
         object::{HEAD_KEY, ObjectKind, ObjectName},
         store_key::StoreKey,
@@ -64,14 +65,21 @@ impl<P: Platform> Publisher<'_, P> {
     /// A page of the changes from one version to another.
     pub(super) async fn diff(&self, query: &str) -> Result<Reply, Failed> {
         let question = DiffQuestion::parse(query)?;
+        // The newest delta may be stored with the head alone.
+        let stored = self.reader.platform.store().get_recent(HEAD_KEY).await?;
+        let stored = stored.as_deref().map(HeadValue::split);
         let (heads, cursor) = match question.token {
             Some(token) => ([token.before.head(), token.after.head()], token.cursor),
             None => {
-                let heads = [self.head_of(question.from).await?, self.head_of(question.to).await?];
-                (heads, DiffCursor::START)
+                let head_of = |which| self.head_of(which, stored);
+                ([head_of(question.from).await?, head_of(question.to).await?], DiffCursor::START)
             }
         };
-        let [before, after] = heads.map(|head| self.loader.open(head));
+        let delta = stored.and_then(|value| value.delta);
+        let digest = delta.map(|delta| self.reader.digest_of(delta));
+        let at_hand = digest.map(|digest| ObjectName { kind: ObjectKind::Delta, digest }).zip(delta);
+        let at_hand = at_hand.as_slice();
+        let [before, after] = heads.map(|head| self.loader.open(head, at_hand));
         let before = before.await?;
         let after = after.await?;
         let mut body = "{".to_owned();
@@ -88,6 +96,15 @@ impl<P: Platform> Publisher<'_, P> {
         for (name, shown) in ["customers", "items"].into_iter().zip(&shown) {
             shown.push(name, &mut body);
         }
+        let is_named = |name: &ObjectName| {
+            question.token.is_none()
+                && [&before, &after].iter().any(|version| version.head.delta == Some(name.digest))
+        };
+        if let (Some(_), [(name, delta)]) = (&next, at_hand)
+            && is_named(name)
+        {
+            self.keep_delta(*name, delta).await?;
+        }
         let token = next.map(|cursor| {
             DiffToken { before: Named::of(&before.head), after: Named::of(&after.head), cursor }.text()
         });
@@ -97,17 +114,25 @@ impl<P: Platform> Publisher<'_, P> {
         Ok(Reply::ok(body, Caching::Private))
     }
 
+    /// Stores the delta that the head carries as an object, if it is not one yet. The next head carries another, and the
+    /// pages that follow are about this one; once no head names it, it is collected as any other object.
+    async fn keep_delta(&self, name: ObjectName, delta: &[u8]) -> Result<(), Failed> {
+        match self.reader.read_recent(name).await {
+            Ok(_) => Ok(()),
+            Err(LoadError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(self.reader.platform.store().put(&name.to_string(), delta).await?),
+        }
+    }
+
     /// The head of a version: a kept one, or the stored head, whose version may be a delta and have no record.
-    async fn head_of(&self, which: Which) -> Result<Head, Failed> {
-        let store = self.reader.platform.store();
+    async fn head_of(&self, which: Which, stored: Option<HeadValue<'_>>) -> Result<Head, Failed> {
         if let Which::Seq(seq) = which {
             let key = StoreKey::Version(seq).to_string();
-            if let Some(jws) = store.get_recent(&key).await? {
+            if let Some(jws) = self.reader.platform.store().get_recent(&key).await? {
                 return Ok(self.reader.verify_signature(&jws)?);
             }
         }
-        let jws = store.get_recent(HEAD_KEY).await?.ok_or(ApiError::ObjectNotFound)?;
-        let head = self.reader.verify_head(&jws)?;
+        let head = self.reader.verify_head(stored.ok_or(ApiError::ObjectNotFound)?.jws)?;
         let is_meant = which == Which::Head || which == Which::Seq(head.seq);
         if is_meant { Ok(head) } else { Err(ApiError::ObjectNotFound.into()) }
     }

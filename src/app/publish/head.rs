@@ -7,11 +7,14 @@ use crate::{
         library::{LoadError, Reader},
         seconds, unavailable,
     },
+    limits::HEAD_MAX_BYTES,
     ports::{ObjectStore, Platform},
     snapshot::{
         head::{Head, HeadError, check_named},
+        head_value::HeadValue,
         lease::Lease,
-        object::HEAD_KEY,
+        object::{HEAD_KEY, ObjectKind},
+        pack::Pack,
         rules::{Refused, Stored},
     },
 };
@@ -21,22 +24,30 @@ const MADE_OVER_ANOTHER: &str = "this one revokes beyond another head. Read the 
 const FORGETS: &str = "it revokes what this one does not. Read it, take over its denylist, and send again; if another key \
                        signed it, name that (--old-key)";
 
+/// A head that may be stored.
+pub(super) struct Accepted {
+    pub head: Head,
+    /// The starting value, unless this isolate has stored the same one.
+    pub start: Option<Vec<u8>>,
+}
+
 /// Heads, and the objects to which they lead.
 pub(super) struct Heads<'a, P: Platform> {
     pub reader: Reader<'a, P>,
 }
 
 impl<P: Platform> Heads<'_, P> {
-    /// Whether `holder` may store a head: signed, for this store, complete, and allowed by the rules of
-    /// [`snapshot::rules`](crate::snapshot::rules). `lease` is the stored one.
+    /// Whether `holder` may store this value of the key `head`: signed, for this store, complete, and allowed by the
+    /// rules of [`snapshot::rules`](crate::snapshot::rules). `lease` is the stored one.
     pub(super) async fn check_head(
         &self,
-        jws: &[u8],
+        value: &[u8],
         lease: Option<&Lease>,
         holder: Option<&str>,
-    ) -> Result<Head, Reply> {
+    ) -> Result<Accepted, Reply> {
         let now = seconds(self.reader.platform.now_ms());
-        let head = self.signed_head(jws).map_err(|wrong| {
+        let value = HeadValue::split(value);
+        let head = self.signed_head(value.jws).map_err(|wrong| {
             // Another publisher waits in any case.
             lease.filter(|lease| lease.excludes(holder, now)).map_or(wrong, held)
         })?;
@@ -50,8 +61,10 @@ impl<P: Platform> Heads<'_, P> {
             Refused::Forgets => older(FORGETS),
             Refused::Head(error) => refused(&error),
         })?;
-        self.check_complete(&head).await?;
-        Ok(head)
+        let digest_of = |delta: &[u8]| self.reader.digest_of(delta);
+        value.check_by(&head, digest_of).map_err(|error| refused(&error))?;
+        let start = self.check_complete(&head, value.delta).await?;
+        Ok(Accepted { head, start })
     }
 
     /// Whether a head may be kept as the one by which `seq` was published. Its objects are not looked for: the
@@ -69,13 +82,14 @@ impl<P: Platform> Heads<'_, P> {
     fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
         self.reader.verify_head(jws).map_err(|error| match error {
             LoadError::Head(error) => refused(&error),
+            LoadError::TooLarge => ApiError::BodyTooLarge(HEAD_MAX_BYTES).into(),
             error => Reply::error(ApiError::NOT_A_HEAD, error.to_string()),
         })
     }
 
     pub(super) async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
         let stored = self.reader.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
-        Ok(stored.map(|jws| self.reader.verify_head(&jws)))
+        Ok(stored.map(|value| self.reader.verify_head(HeadValue::split(&value).jws)))
     }
 
     /// The store may show an old head for a while; the one in use here may be newer.
@@ -85,11 +99,21 @@ impl<P: Platform> Heads<'_, P> {
     }
 
     /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
-    /// objects could answer nothing. The publisher has verified the shards.
-    async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
+    /// objects could answer nothing. The publisher has verified the shards. `delta` came with the head, if it did. With
+    /// the starting value, unless this isolate has stored the same one.
+    async fn check_complete(&self, head: &Head, delta: Option<&[u8]>) -> Result<Option<Vec<u8>>, Reply> {
         let mut missing = Vec::new();
+        let mut start = Pack::default();
+        let mut is_new = self.reader.library.read().start_stored != Some((head.index, head.directory));
         for name in head.named() {
-            let object = self.reader.read_recent(name).await;
+            let object = match delta {
+                Some(delta) if name.kind == ObjectKind::Delta => Ok(delta.to_vec()),
+                _ => self.reader.read_recent(name).await,
+            };
+            if let (Ok(object), true, true) = (&object, is_new, name.kind != ObjectKind::Delta) {
+                // A starting value that would be too long is not worth having.
+                is_new = start.push(object);
+            }
             match object.and_then(|object| Ok(check_named(name.kind, object)?)) {
                 Ok(()) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
@@ -98,7 +122,7 @@ impl<P: Platform> Heads<'_, P> {
         }
         // All of them, so that the publisher can upload them again at once.
         if missing.is_empty() {
-            Ok(())
+            Ok(is_new.then(|| start.into_bytes()))
         } else {
             Err(Reply::detailed(ApiError::INCOMPLETE_HEAD, &missing.join(", ")))
         }
@@ -118,6 +142,7 @@ fn refused(error: &HeadError) -> Reply {
         HeadError::Format(_) => Reply::error(ApiError::OTHER_FORMAT, text),
         // Only publishers see these messages, and they need to know the expected value.
         HeadError::OtherStore { .. } => Reply::detailed(ApiError::OTHER_STORE, &text),
+        HeadError::CarriedDelta => Reply::error(ApiError::NOT_A_HEAD, text),
         HeadError::BelowFloor { .. } => Reply::detailed(ApiError::SEQ_BELOW_FLOOR, &text),
     }
 }

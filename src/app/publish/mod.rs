@@ -11,8 +11,14 @@ mod objects;
 mod reach;
 mod report;
 
+use futures_util::{FutureExt as _, future::join};
+
 pub(super) use self::in_flight::InFlight;
-use self::{head::Heads, in_flight::Room, lease::Leases};
+use self::{
+    head::{Accepted, Heads},
+    in_flight::Room,
+    lease::Leases,
+};
 use super::{
     RequestBody, ServiceReason, Tokens,
     body::{read, unsupported},
@@ -29,7 +35,8 @@ use crate::{
     config::Config,
     limits::{
         CHECK_MAX_BYTES, CHECKS_AT_ONCE, DIFF_HELD_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES,
-        HEAD_ROOM_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
+        HEAD_ROOM_BYTES, HEAD_VALUE_MAX_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS, OBJECT_MAX_BYTES,
+        PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore as _, Platform, StoreError},
     snapshot::{lease::Lease, object::FormatError, store_key::StoreKey},
@@ -102,8 +109,8 @@ impl<P: Platform> Publisher<'_, P> {
                 self.leases().check_holder(lease.as_ref(), holder)?;
             }
         }
-        // Before anything is read. A head is short, and takes room only for the objects that are read after it: bodies
-        // that never end keep none of it.
+        // Before anything is read. A head has 1 MiB at most, and takes room only for the objects that are read after it:
+        // bodies that never end keep none of it.
         let room = if is_head { None } else { self.room_for(transfer).await? };
         let body = match transfer.body_max_bytes() {
             Some(limit_bytes) => {
@@ -161,18 +168,35 @@ impl<P: Platform> Publisher<'_, P> {
         Ok(reply)
     }
 
-    /// Stores a head that `holder` sends. `lease` is the stored one.
+    /// Stores a head that `holder` sends, with or without its delta, and the starting value if that has changed. `lease`
+    /// is the stored one.
     async fn store_head(
         &self,
-        jws: &[u8],
+        value: &[u8],
         lease: Option<&Lease>,
         holder: Option<&str>,
     ) -> Result<Transferred, Reply> {
-        let head = self.heads().check_head(jws, lease, holder).await?;
-        let reply = self.put(StoreKey::Head, jws).await?;
+        let Accepted { head, start } = self.heads().check_head(value, lease, holder).await?;
+        // Isolates start without a starting value as well, only later: the head does not depend on it.
+        let start = async {
+            match &start {
+                Some(start) => self.put(StoreKey::Start, start).await.is_ok(),
+                None => false,
+            }
+        };
+        let (reply, is_start_stored) = join(self.put(StoreKey::Head, value), start.boxed_local()).await;
         let Reader { library, platform, .. } = self.reader;
+        if is_start_stored {
+            library.write().start_stored = Some((head.index, head.directory));
+        }
+        let reply = reply?;
         library.write().watch.expire();
         library.deny_by(&head, self.tokens, seconds(platform.now_ms()));
+        let reply = match self.loader.announce(value).boxed_local().await {
+            None => reply,
+            // What is stored stays stored: without the lane it only arrives later.
+            Some(is_announced) => stored(if is_announced { ANNOUNCED } else { NOT_ANNOUNCED }),
+        };
         Ok(Transferred { reply, seq: Some(head.seq) })
     }
 
@@ -183,8 +207,8 @@ impl<P: Platform> Publisher<'_, P> {
             StoreKey::Lease => self.leases().check_lease(value).await?,
             // Only `admit gc` reads the list of garbage, and checks what it reads.
             StoreKey::Garbage => {}
-            // A head has its own way, with checks of its own.
-            StoreKey::Head => return Err(ApiError::Internal.into()),
+            // A head has its own way, with checks of its own; and the starting value follows from it.
+            StoreKey::Head | StoreKey::Start => return Err(ApiError::Internal.into()),
         }
         self.put(key, value).await
     }
@@ -203,7 +227,7 @@ impl<P: Platform> Publisher<'_, P> {
             }
             StoreKey::Version(_) => true,
             StoreKey::Lease => self.leases().may_release(holder).await?,
-            StoreKey::Head | StoreKey::Garbage => {
+            StoreKey::Head | StoreKey::Garbage | StoreKey::Start => {
                 return Err(ApiError::MethodNotAllowed(Route::Stored(key).methods(Server::LoneEdge)).into());
             }
         };
@@ -221,7 +245,7 @@ impl Transfer {
     /// small values.
     const fn held_max_bytes(self) -> usize {
         match self {
-            Self::Pack => 2 * PACK_MAX_BYTES,
+            Self::Pack | Self::Send(StoreKey::Start) => 2 * PACK_MAX_BYTES,
             // Before a head is stored, what it names is read, one object after another.
             Self::Store(StoreKey::Head) => HEAD_ROOM_BYTES,
             Self::Store(StoreKey::Object(_)) | Self::Send(StoreKey::Object(_)) => 2 * OBJECT_MAX_BYTES,
@@ -245,18 +269,27 @@ impl Transfer {
     /// How long its body may be, if it has one.
     const fn body_max_bytes(self) -> Option<usize> {
         Some(match self {
-            Self::Store(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+            Self::Store(StoreKey::Head) => HEAD_VALUE_MAX_BYTES,
+            Self::Store(StoreKey::Version(_)) => HEAD_MAX_BYTES,
             Self::Store(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
             Self::Store(StoreKey::Lease) => LEASE_MAX_BYTES,
             Self::Store(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
             Self::Pack => PACK_MAX_BYTES,
             Self::Check => CHECK_MAX_BYTES,
-            Self::Send(_) | Self::Delete(_) | Self::Keys | Self::Issuers | Self::Report | Self::Diff => {
-                return None;
-            }
+            Self::Store(StoreKey::Start)
+            | Self::Send(_)
+            | Self::Delete(_)
+            | Self::Keys
+            | Self::Issuers
+            | Self::Report
+            | Self::Diff => return None,
         })
     }
 }
+
+/// The answer to a head, where there is a fresh lane.
+const ANNOUNCED: &str = r#""head","announced":true"#;
+const NOT_ANNOUNCED: &str = r#""head","announced":false"#;
 
 /// 201. `what` is JSON.
 fn stored(what: &str) -> Reply {

@@ -25,6 +25,7 @@ use crate::{
     snapshot::{
         delta,
         head::Head,
+        head_value::HeadValue,
         heap_sort::heap_sort,
         index::{Index, Place, Tree},
         key::EntryKey,
@@ -45,6 +46,7 @@ use crate::{
 #[derive(Serialize)]
 struct EdgeReport {
     now: UnixSecs,
+    head_from: &'static str,
     head: Option<HeadReport>,
     kid: Option<String>,
     stored: Option<StoredHead>,
@@ -100,9 +102,10 @@ impl<P: Platform> Publisher<'_, P> {
         let now = seconds(self.reader.platform.now_ms());
         let current = library.read().versions.current().cloned();
         let stored = self.reader.platform.store().get_recent(HEAD_KEY).await?;
-        let kid = stored.as_deref().and_then(|jws| key_name(std::str::from_utf8(jws).ok()?));
-        let stored =
-            stored.and_then(|jws| self.stored(&jws, current.as_ref().map(|current| &current.head), now));
+        let stored = stored.as_deref().map(HeadValue::split);
+        let kid = stored.and_then(|value| key_name(std::str::from_utf8(value.jws).ok()?));
+        let current_head = current.as_ref().map(|current| &current.head);
+        let stored = stored.and_then(|value| self.stored(value, current_head, now));
         let (mut head, mut objects) = (None, None);
         if let Some(version) = current.as_deref() {
             let effects =
@@ -110,17 +113,20 @@ impl<P: Platform> Publisher<'_, P> {
             head = Some(HeadReport::new(&version.head, effects, Signature::Verified, now));
             objects = Some(self.objects(version).await?);
         }
+        let head_from = library.read().versions.source().name();
         let history = self.history(now).await?;
         let configuration = Configuration::of(self.config);
-        let report = EdgeReport { now, head, kid, stored, objects, history, configuration };
+        let report = EdgeReport { now, head_from, head, kid, stored, objects, history, configuration };
         Ok(Reply::ok(json(&report), Caching::Private))
     }
 
     /// The stored head, unless it is the one in use.
-    fn stored(&self, jws: &[u8], current: Option<&Head>, now: UnixSecs) -> Option<StoredHead> {
-        let read = self.reader.verify_head(jws).map(|head| {
-            let may_follow = head.may_follow(current, now, HEAD_SKEW_SECS);
-            (head, may_follow.err())
+    fn stored(&self, value: HeadValue<'_>, current: Option<&Head>, now: UnixSecs) -> Option<StoredHead> {
+        let read = self.reader.verify_head(value.jws).map(|head| {
+            let may_be_used = value
+                .check_by(&head, |delta| self.reader.digest_of(delta))
+                .and_then(|()| head.may_follow(current, now, HEAD_SKEW_SECS));
+            (head, may_be_used.err())
         });
         match read {
             Ok((head, None)) if current == Some(&head) => None,

@@ -32,6 +32,7 @@ use crate::{
 impl PublicRead {
     /// Answers from the records of a version, for the route of `path`. `window` is which members of a package
     /// it has, if not all.
+    #[inline(never)]
     pub(super) fn answer(
         self,
         look_ups: &mut LookUps<'_>,
@@ -76,6 +77,7 @@ pub(super) fn too_large(error: TooLarge) -> Reply {
     Reply::error(unavailable(), ServiceReason::TooLarge.code()).with_detail(error.to_string())
 }
 
+#[inline(never)]
 fn public_item(
     look_ups: &mut LookUps<'_>,
     item_id: i64,
@@ -126,6 +128,7 @@ pub(super) fn access(
 }
 
 /// The answer to a playback question. A grant is still to be signed.
+#[inline(never)]
 pub(super) fn playback(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
@@ -206,6 +209,7 @@ pub(super) fn with_viewer<T>(
     })
 }
 
+#[inline(never)]
 pub(super) fn license(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
@@ -223,6 +227,7 @@ pub(super) fn license(
 
 /// The item that type and external id in `path` name. Without a merchant, an id that items of several merchants have
 /// names none of them: any choice would show a client another merchant's item.
+#[inline(never)]
 fn external_item(look_ups: &mut LookUps<'_>, path: &str, merchant: Option<Uuid>) -> Result<Reply, ReadError> {
     if !look_ups.version.index.has_external_ids() {
         return Ok(Reply::error(unavailable(), ServiceReason::NoExternalIds.code()));
@@ -249,6 +254,7 @@ fn external_item(look_ups: &mut LookUps<'_>, path: &str, merchant: Option<Uuid>)
     public_item(look_ups, item_id, |item, _| Ok(public(bodies::item(item))))
 }
 
+#[inline(never)]
 fn package_items(
     look_ups: &mut LookUps<'_>,
     window: Option<MemberWindow>,

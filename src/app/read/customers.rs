@@ -85,6 +85,7 @@ fn may_see(look_ups: &LookUps<'_>, token: &VerifiedToken, merchant_id: i64) -> b
 }
 
 /// A page about a customer: the accesses in the record's order, and then the subscriptions.
+#[inline(never)]
 pub(super) fn customer(
     look_ups: &mut LookUps<'_>,
     read: &CustomerRead,
@@ -157,6 +158,7 @@ pub(super) fn customer(
 }
 
 /// A page of a search through all customers. A record that cannot be read costs only itself.
+#[inline(never)]
 pub(super) fn find(look_ups: &mut LookUps<'_>, read: &CustomersRead) -> Result<Reply, ReadError> {
     let CustomersRead { token, find: Find { wanted, token: page_token }, namespaces } = read;
     let question = match wanted {

@@ -72,6 +72,7 @@ fn private(body: Result<String, TooLarge>) -> Reply {
 }
 
 /// A bare boolean. A trial counts as used if the origin says so, or if an access to the item began with one.
+#[inline(never)]
 pub(super) fn used_trial(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
@@ -91,6 +92,7 @@ pub(super) fn used_trial(
 }
 
 /// A page of the customer's accesses, the newest first.
+#[inline(never)]
 pub(super) fn purchases(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
@@ -124,6 +126,7 @@ pub(super) fn purchases(
 }
 
 /// The plans that a viewer holds now, for a passport of JW's access bridge.
+#[inline(never)]
 pub(super) fn entitlements(
     look_ups: &mut LookUps<'_>,
     principal: Option<&Principal>,
@@ -138,6 +141,7 @@ pub(super) fn entitlements(
 }
 
 /// The plans that the app of the site offers; 404 for an unknown site.
+#[inline(never)]
 pub(super) fn plans(version: &Version, path: &str) -> Reply {
     let Some(Route::Plans(site)) = Route::parse(path) else { return ApiError::RouteNotFound.into() };
     let Some(app) = app_of_site(&version.directory, site) else { return ApiError::SiteNotFound.into() };

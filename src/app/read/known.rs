@@ -41,6 +41,13 @@ impl InMemory<'_> {
         bodies::access_item(&ItemRecord::new(record.bytes()).ok()?, max_bytes)
     }
 
+    /// The merchant of an item; 0 if it is not in memory.
+    pub fn merchant(&mut self, item_id: i64) -> i64 {
+        let record = self.record(Tree::Items, |version| version.index.item_key(item_id)).flatten();
+        let item = record.as_ref().and_then(|record| ItemRecord::new(record.bytes()).ok());
+        item.map_or(0, |item| item.merchant_id)
+    }
+
     /// A record, or the certainty that the version has none.
     fn record(&mut self, tree: Tree, key: impl FnOnce(&Version) -> EntryKey) -> Option<Option<Record>> {
         let key = key(self.version);

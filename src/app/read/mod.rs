@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     ServiceReason,
     asker::{AccessCheck, asker},
-    health::Health,
+    health::{Condition, Health},
     unavailable,
 };
 use crate::{
@@ -146,7 +146,7 @@ pub(super) struct Source<'a> {
     /// The version of the snapshot.
     pub version: &'a Version,
     /// The state of the snapshot, for `/healthz`.
-    pub condition: &'static str,
+    pub condition: Condition,
     /// Which members of a package the version has; nothing if it has all of them.
     pub window: Option<MemberWindow>,
 }
@@ -231,6 +231,7 @@ impl LookUps<'_> {
     /// The item of the viewer's merchant whose media `media_id` names. Of several, such as a film that is sold in two
     /// ways, it is the first that the viewer may play now, and else the first. A viewer of whom the merchant is not known
     /// gets one of the only merchant with that media; the decision tells whether the viewer may play it.
+    #[inline(never)]
     fn media_item(
         &mut self,
         principal: &Principal,

@@ -45,6 +45,7 @@ struct Page {
 }
 
 /// The answer to a search.
+#[inline(never)]
 pub(super) fn answer(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,

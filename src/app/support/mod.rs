@@ -57,6 +57,7 @@ const RIGHTS: [(&str, Permission); 8] = [
 
 impl<P: Platform> Attempt<'_, P> {
     /// Answers a question, or asks for its body once the token has been verified.
+    #[inline(never)]
     pub fn support(&self, plan: &SupportPlan) -> Attempted<Next, P> {
         let token = self.token()?;
         let issuers = &*self.config.issuers;

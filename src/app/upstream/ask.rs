@@ -225,9 +225,7 @@ impl<P: Platform> Exchange<'_, P> {
     /// Asks, once more if the connection broke: a read may be repeated.
     async fn ask_once(&self, question: &UpstreamQuestion) -> Result<UpstreamAnswer, UpstreamError> {
         let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anonymous };
-        // A question that was sent by POST has headers that describe its body, which is not passed on.
-        let request = Request { passed: &[], ..*self.request };
-        let mut headers = sent::headers(&request, self.request_id, sender, self.config);
+        let mut headers = sent::of_question(self.request, self.request_id, sender, self.config);
         headers.push(("accept", Cow::Borrowed("application/json")));
         // The upstream knows the check that a playback question is, and the checks of a question about several items.
         let path = match question.check {

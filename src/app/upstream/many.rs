@@ -14,7 +14,7 @@ use super::{
     signs,
 };
 use crate::{
-    api::{contract::table, reply::Request},
+    api::contract::table,
     app::{
         asker::{AccessCheck, asker},
         problems::Problem,
@@ -279,8 +279,7 @@ impl<P: Platform> Exchange<'_, P> {
         customer: &Principal,
         item_ids: &[i64],
     ) -> Result<UpstreamAnswer, UpstreamError> {
-        let request = Request { passed: &[], ..*self.request };
-        let mut headers = sent::headers(&request, self.request_id, Sender::Verified, self.config);
+        let mut headers = sent::of_question(self.request, self.request_id, Sender::Verified, self.config);
         let json = || Cow::Borrowed("application/json");
         headers.extend([("accept", json()), ("content-type", json())]);
         let asked = UpstreamRequest {

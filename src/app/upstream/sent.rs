@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    api::{reply::Request, viewer, write::PASSED_HEADERS},
+    api::{reply::Request, trace::TRACE_HEADERS, viewer, write::PASSED_HEADERS},
     config::UpstreamConfig,
     token::BearerToken,
 };
@@ -70,6 +70,19 @@ pub fn headers<'r>(
     headers
 }
 
+/// The headers of a question. A question that was sent by POST has headers that describe its body, which is not passed on:
+/// of what the client sent, only the trace goes along.
+pub fn of_question<'r>(
+    request: &'r Request<'_>,
+    request_id: &'r str,
+    sender: Sender,
+    config: &'r UpstreamConfig,
+) -> Vec<(&'static str, Cow<'r, str>)> {
+    let mut sent = headers(request, request_id, sender, config);
+    sent.retain(|(name, _)| TRACE_HEADERS.contains(name) || !PASSED_HEADERS.contains(name));
+    sent
+}
+
 fn is_basic(authorization: &str) -> bool {
     authorization.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "))
 }
@@ -98,6 +111,21 @@ mod tests {
             let sent = headers(&request, "", sender, &config);
             assert_eq!(sent, [("admit-edge-key", Cow::Borrowed(key))], "{sender:?}");
         }
+    }
+
+    #[test]
+    fn a_question_has_nothing_of_the_client_but_the_trace() {
+        let passed = [
+            ("content-type", "application/json".to_owned()),
+            ("user-agent", "x".to_owned()),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            ("tracestate", "vendor=1".to_owned()),
+        ];
+        let request = Request { passed: &passed, authorization: "Bearer a.b.c", ..Request::default() };
+        let config = config(Some("an edge key of thirty-two letters"));
+        let sent = of_question(&request, "id-1", Sender::Verified, &config);
+        let names: Vec<_> = sent.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["authorization", "traceparent", "tracestate", "x-request-id", "admit-edge-key"]);
     }
 
     #[test]

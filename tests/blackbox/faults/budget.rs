@@ -4,7 +4,7 @@
 use admit::{
     api::reply::{Reply, Request},
     limits::{
-        ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, FEES_MAX, HEAD_MAX_BYTES, PAGE_MAX_ITEMS, PAGE_SURE_ITEMS,
+        ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, FEES_MAX, HEAD_VALUE_MAX_BYTES, PAGE_MAX_ITEMS, PAGE_SURE_ITEMS,
     },
     ports::Platform as _,
     snapshot::{head::HEAD_TYPE, schema::Line},
@@ -419,11 +419,11 @@ fn a_value_that_is_too_long_is_not_copied() {
     edge.advance_secs(120);
     assert_eq!(edge.check(), 200, "the version before answers");
     let copied = edge.platform().store().bytes_read() - read;
-    assert!(copied <= HEAD_MAX_BYTES + 1, "{copied}");
+    assert!(copied <= HEAD_VALUE_MAX_BYTES + 1, "{copied}");
     // A new isolate has no version, so it cannot tell; it copies no more either.
     let new = Edge::new(edge.platform().beside());
     assert_eq!(new.check(), 503);
-    assert!(edge.platform().store().bytes_read() - read <= 3 * (HEAD_MAX_BYTES + 1));
+    assert!(edge.platform().store().bytes_read() - read <= 3 * (HEAD_VALUE_MAX_BYTES + 1));
 }
 
 #[test]

@@ -342,6 +342,7 @@ fn nothing_is_read_without_the_right_to_publish() {
         ("DELETE", "lease".to_owned()),
         ("GET", "garbage".to_owned()),
         ("PUT", "garbage".to_owned()),
+        ("GET", "start".to_owned()),
     ] {
         let path = format!("/snapshot/{path}");
         for (token, status) in [

@@ -3,11 +3,13 @@
 mod bodies;
 mod console;
 mod edge;
+mod fresh;
 mod keys;
 mod known;
 mod origin;
 mod pass_through;
 mod playback;
+mod points;
 mod recovery;
 mod reference;
 mod rpc;

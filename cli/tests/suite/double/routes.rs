@@ -2,11 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use admit::limits::CHECK_MAX_OBJECTS;
+use admit::{api::error::ApiError, limits::CHECK_MAX_OBJECTS};
 use admit_snapshot::{
     head::{HEAD_TYPE, Head},
+    head_value::HeadValue,
     lease::{HOLDER_HEADER, Lease},
-    limits::{GARBAGE_MAX_BYTES, OBJECT_MAX_BYTES, PACK_MAX_BYTES},
+    limits::{GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, OBJECT_MAX_BYTES, PACK_MAX_BYTES},
     object::{ObjectKind, ObjectName},
     pack::unpack,
     store_key::{LEASE_KEY, StoreKey, VERSION_PREFIX},
@@ -75,7 +76,7 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
         error(409, &format!("Another publisher holds the lease: {}, until {}", lease.host, lease.until))
     });
     match (method, key) {
-        ("GET" | "HEAD", StoreKey::Head) => found(state.head.as_ref().map(String::as_bytes)),
+        ("GET" | "HEAD", StoreKey::Head) => found(state.head_value().as_deref()),
         ("GET" | "HEAD", StoreKey::Object(_)) => found(state.objects.get(&name).map(Vec::as_slice)),
         ("GET" | "HEAD", _) => found(state.values.get(&name).map(Vec::as_slice)),
         ("PUT", StoreKey::Object(object)) => match object.check(&body) {
@@ -101,7 +102,10 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
         }
         ("DELETE", StoreKey::Lease) => held.unwrap_or_else(|| delete(&name, state)),
         ("PUT" | "DELETE", _) if held.is_some() => held.unwrap(),
-        ("PUT", StoreKey::Head) => put_head(String::from_utf8(body).unwrap(), state),
+        ("PUT", StoreKey::Head) if state.is_earlier && body.len() > HEAD_MAX_BYTES => {
+            error(413, "Body too large")
+        }
+        ("PUT", StoreKey::Head) => put_head(&body, state),
         ("PUT", StoreKey::Version(seq)) => match verified(std::str::from_utf8(&body).unwrap(), state) {
             Some(head) if head.seq == seq => store(name, body, state),
             Some(_) => error(422, "Not a head of that seq"),
@@ -199,19 +203,33 @@ fn verified(jws: &str, state: &State) -> Option<Head> {
     verify_jws::<Head, _>(jws, &keys, HEAD_TYPE, &NativeVerifier).ok()
 }
 
-fn put_head(jws: String, state: &mut State) -> Answer {
-    let Some(head) = verified(&jws, state) else { return error(422, "The head is signed by no known key") };
+fn put_head(value: &[u8], state: &mut State) -> Answer {
+    let HeadValue { jws, delta } = match state.is_earlier {
+        true => HeadValue { jws: value, delta: None },
+        false => HeadValue::split(value),
+    };
+    let jws = String::from_utf8_lossy(jws).into_owned();
+    let Some(head) = verified(&jws, state) else {
+        return (422, ApiError::NOT_A_HEAD.body().into_bytes());
+    };
+    let carried = HeadValue { jws: jws.as_bytes(), delta };
+    if carried.check(&head).is_err() {
+        return (422, ApiError::NOT_A_HEAD.body().into_bytes());
+    }
     if head.may_follow(state.published().as_ref(), i64::MAX, 0).is_err() {
         return error(409, "A newer head is published");
     }
-    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
-    let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
-    for (kind, digest) in named.into_iter().chain(delta) {
-        if !state.objects.contains_key(&ObjectName { kind, digest }.to_string()) {
+    for name in head.named() {
+        if carried.named(&head).is_none_or(|(known, _)| known != name)
+            && !state.objects.contains_key(&name.to_string())
+        {
             let message = "An object that the head names is not stored";
             let body = json!({ "code": 422, "message": message, "errors": { "body": message } });
             return (422, body.to_string().into_bytes());
         }
+    }
+    if let Some((name, delta)) = carried.named(&head) {
+        state.carried.insert(name.to_string(), delta.to_vec());
     }
     state.head = Some(jws);
     (201, br#"{"stored":"head"}"#.to_vec())

@@ -16,6 +16,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "SnapshotReport",
             object(&[
                 ("now", time("The edge's clock")),
+                ("head_from", about(one_of(&["kv", "lane"]), "Where the head in use was read")),
                 ("head", or_null(named("ReportedHead"))),
                 ("kid", about(or_null(text()), "The key by which the stored head is signed, if it is known")),
                 (

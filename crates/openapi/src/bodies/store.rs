@@ -8,7 +8,16 @@ use crate::schema::{about, array, boolean, bounded, named, object, one_of, or_nu
 pub fn all() -> Vec<(&'static str, Value)> {
     let name = || pattern("^(index|page|shard|delta|directory)/[0-9a-f]{64}$");
     vec![
-        ("Stored", about(object(&[("stored", text())]), "The key that was stored")),
+        (
+            "Stored",
+            object(&[
+                ("stored", about(text(), "The key that was stored")),
+                (
+                    "announced?",
+                    about(boolean(), "For a head, at an edge with a fresh lane: whether the lane has it now"),
+                ),
+            ]),
+        ),
         (
             "StoredObjects",
             object(&[("stored", json!({ "type": "integer", "minimum": 0, "maximum": CHECK_MAX_OBJECTS }))]),

@@ -141,7 +141,19 @@ pub fn all() -> Vec<(&'static str, Value)> {
                 ("bytes_in_memory?", count()),
                 ("changed_at?", time("When the data last changed")),
                 ("customers?", count()),
+                ("head_from?", about(one_of(&["kv", "lane"]), "Where the head in use was read")),
                 ("items?", count()),
+                (
+                    "lane?",
+                    about(
+                        object(&[
+                            ("answered_secs", or_null(integer())),
+                            ("failed", count()),
+                            ("older", count()),
+                        ]),
+                        "The fresh lane, if there is one: how long ago it answered this isolate, how often it failed, and how often it said an older head",
+                    ),
+                ),
                 ("objects_in_memory?", count()),
                 ("seq?", about(count(), "How many of the origin's changes the snapshot has")),
                 ("unchanged_secs?", integer()),

@@ -57,7 +57,7 @@ pub fn group() -> Group {
     ];
     let head = put(
         &table::HEAD,
-        "Publishes. The head is refused while its index, directory or delta is not stored, and one that is older than the published head always.",
+        "Publishes. The body is the signed head, and may carry its delta behind a line feed: 1 MiB in all. The head is refused while its index, directory or delta is not stored, and one that is older than the published head always.",
         "/snapshot/head",
         "head",
     )
@@ -117,6 +117,7 @@ pub fn group() -> Group {
                 delete(&table::LEASE, "409 while another publisher holds it.", "/snapshot/lease"),
                 read(&table::GARBAGE, "/snapshot/garbage"),
                 garbage,
+                read(&table::START, "/snapshot/start"),
             ],
             several(),
         ]

@@ -33,12 +33,17 @@ pub fn allow_insecure_http() {
     INSECURE_HTTP.store(true, Ordering::Relaxed);
 }
 
+/// Whether connections to other machines may do without TLS.
+pub fn is_insecure_allowed() -> bool {
+    INSECURE_HTTP.load(Ordering::Relaxed)
+}
+
 /// Checks that a request may be sent to `url`.
 ///
 /// # Errors
 /// The address is not https, not http on this machine, and not allowed by `--insecure-http`.
 pub fn check(url: &str) -> Result<(), AddressError> {
-    judge(url, INSECURE_HTTP.load(Ordering::Relaxed))
+    judge(url, is_insecure_allowed())
 }
 
 fn judge(url: &str, is_insecure_allowed: bool) -> Result<(), AddressError> {

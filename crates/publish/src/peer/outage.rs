@@ -5,6 +5,7 @@ use std::time::Duration;
 use admit_snapshot::time::{UnixSecs, iso8601};
 
 use super::retry::shortened;
+use crate::output::Notice;
 
 /// The first pause. Each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ pub struct Pause {
     /// How long to wait before the next attempt.
     pub pause: Duration,
     /// The message, unless the failure was reported recently.
-    pub say: Option<String>,
+    pub say: Option<Notice>,
 }
 
 impl Outage {
@@ -81,10 +82,11 @@ impl Outage {
         Pause { pause, say }
     }
 
-    fn line(&self, error: &str, pause: Duration, now: UnixSecs) -> String {
+    fn line(&self, error: &str, pause: Duration, now: UnixSecs) -> Notice {
         let (failures, since) = (self.failures, iso8601(self.since, 0));
-        let again = format!("trying again in {} s", pause.as_secs().max(1));
-        match failures {
+        let pause_secs = pause.as_secs().max(1);
+        let again = format!("trying again in {pause_secs} s");
+        let text = match failures {
             1 => format!("warning: {error}; {again}"),
             2..ALARMING => format!("warning: {error}; {again} ({failures} times in a row, since {since})"),
             _ => format!(
@@ -92,14 +94,21 @@ impl Outage {
                  has been published, and revocations wait. An operator should look at this",
                 lasting(now.saturating_sub(self.since))
             ),
-        }
+        };
+        Notice::new("failing", text)
+            .with("error", error)
+            .with("failures", failures)
+            .with("since", since)
+            .with("pause_secs", pause_secs)
     }
 
     /// The peer answers again. Returns a message if the outage was more than a hiccup.
-    pub fn ended(&mut self, who: &str, now: UnixSecs) -> Option<String> {
+    pub fn ended(&mut self, who: &str, now: UnixSecs) -> Option<Notice> {
         let say = (self.failures > 1).then(|| {
-            let lasted = lasting(now.saturating_sub(self.since));
-            format!("{who} answers as it should again, after {} failures in {lasted}", self.failures)
+            let (failures, secs) = (self.failures, now.saturating_sub(self.since));
+            let lasted = lasting(secs);
+            let text = format!("{who} answers as it should again, after {failures} failures in {lasted}");
+            Notice::new("recovered", text).with("failures", failures).with("secs", secs)
         });
         *self = Self::with_pauses_up_to(self.pause_max);
         say
@@ -142,17 +151,19 @@ mod tests {
         let said: Vec<_> = (0..200)
             .map(|second| outage.failed("404 of an ingress", None, START + 10 * second).say)
             .collect();
-        assert!(said[0].as_deref().unwrap().starts_with("warning: 404 of an ingress; trying again in 1 s"));
-        assert!(said[2].as_deref().unwrap().contains("(3 times in a row, since 2023-11-14T22:13:20"));
+        assert!(
+            said[0].as_ref().unwrap().text().starts_with("warning: 404 of an ingress; trying again in 1 s")
+        );
+        assert!(said[2].as_ref().unwrap().text().contains("(3 times in a row, since 2023-11-14T22:13:20"));
         let lines = said.iter().flatten().count();
         assert!(lines <= 12, "{lines} lines of 200 failures");
-        let last = said.iter().flatten().next_back().unwrap();
+        let last = said.iter().flatten().next_back().unwrap().text();
         assert!(
             last.starts_with("ERROR: 404 of an ingress") && last.contains("for 30 min nothing new"),
             "{last}"
         );
         // A different error is reported at once.
-        assert!(outage.failed("503", None, START + 2_001).say.unwrap().contains("503"));
+        assert!(outage.failed("503", None, START + 2_001).say.unwrap().text().contains("503"));
     }
 
     #[test]
@@ -164,6 +175,6 @@ mod tests {
         outage.failed("no", None, START);
         outage.failed("no", None, START + 100);
         let said = outage.ended("the origin", START + 130).unwrap();
-        assert_eq!(said, "the origin answers as it should again, after 2 failures in 2 min");
+        assert_eq!(said.text(), "the origin answers as it should again, after 2 failures in 2 min");
     }
 }

@@ -1,4 +1,4 @@
-//! Publishes changes of the published version: a delta and a head, however many changes there are.
+//! Publishes changes of the published version: a head with its delta, however many changes there are.
 
 use std::{fs::File, io, process::ExitCode, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     gunzip,
     gunzip::Lines,
     limits::DELTA_BUDGET_BYTES,
-    origin::{FeedAnswer, is_url},
+    origin::{Changes, FeedAnswer, is_url},
     run::Settings,
     source::{LineError, Problems, Strictness},
     store::{Object, Store},
@@ -332,7 +332,7 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
         next
     } else {
         let (named, objects) = objects(&content, head.directory, index.salt())?;
-        let writes = objects.len() + 1;
+        let writes = publisher.writes(&objects)?;
         let next = publisher.publish_delta(next_head(&head, &named, last, as_of), objects, &head)?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
         report.say(&format!("  writes     {writes}"));
@@ -370,7 +370,9 @@ fn apply_all(
 ) -> Result<Applied> {
     let now = now_unix_secs()?;
     let mut namespaces = namespaces::Checker::new(settings);
-    let mut feed = Feed::new(place, open(settings, place, after)?);
+    let Opened { name, lines, first_line } = open(settings, place, after)?;
+    let place = name.as_str();
+    let mut feed = Feed::new(place, lines).after_line(first_line);
     let mut applied = Applied::default();
     loop {
         let mut batch = read(&mut feed, applied.last.unwrap_or(after)).with_context(|| place.to_owned())?;
@@ -399,16 +401,28 @@ fn apply_all(
     }
 }
 
-fn open(settings: &Settings, place: &str, after: u64) -> Result<Lines> {
+/// The lines of `--changes`.
+struct Opened {
+    name: String,
+    lines: Lines,
+    first_line: u64,
+}
+
+fn open(settings: &Settings, place: &str, after: u64) -> Result<Opened> {
+    let decoded = |lines| Opened { name: place.to_owned(), lines, first_line: 0 };
     if place == "-" {
-        return gunzip::decoded(io::stdin()).context("cannot read standard input");
+        return gunzip::decoded(io::stdin()).map(decoded).context("cannot read standard input");
     }
     if !is_url(place) {
         let context = || format!("cannot read {place}");
-        return gunzip::decoded(File::open(place).with_context(context)?).with_context(context);
+        let file = File::open(place).with_context(context)?;
+        return gunzip::decoded(file).map(decoded).with_context(context);
     }
-    match settings.origin(place)?.changes(after) {
-        FeedAnswer::Changes(changes) => Ok(changes.lines),
+    let origin = settings.origin(place)?;
+    match origin.changes(after) {
+        FeedAnswer::Changes(Changes { lines, first_line, .. }) => {
+            Ok(Opened { name: origin.feed_name(), lines, first_line })
+        }
         FeedAnswer::Gone => {
             bail!("the origin no longer has the changes after {after}: publish the whole with --from")
         }

@@ -28,7 +28,7 @@ const EXAMPLES_MAX: usize = 3;
 const NAMED_MAX: usize = 5;
 
 /// Reads lines to be published at `now`: a file, a directory's `*.ndjson` and `*.ndjson.gz` files in the
-/// order of their names, standard input for `-`, or the export of an `origin`. gzip is decoded.
+/// order of their names, standard input for `-`, or the export of an `origin`, which is an HTTP service or a database. gzip is decoded.
 ///
 /// # Errors
 /// The input cannot be read. Problems of its lines are in the source.
@@ -44,7 +44,9 @@ pub fn read(
         let context = "cannot read standard input";
         source.read("<stdin>", gunzip::decoded(io::stdin()).context(context)?).context(context)?;
     } else if is_url(from) {
-        source.read(from, origin(from)?.export()?).with_context(|| format!("cannot read {from}"))?;
+        let origin = origin(from)?;
+        let name = origin.export_name();
+        source.read(&name, origin.export()?).with_context(|| format!("cannot read {name}"))?;
     } else {
         for path in files(Path::new(from))? {
             let context = || format!("cannot read {}", path.display());

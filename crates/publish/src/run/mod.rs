@@ -6,7 +6,7 @@
 //! large delta into the shards, `follow` does both for as long as it runs. `publisher` signs and puts the
 //! head, `seq` numbers it, `outcome` reports.
 
-mod changes;
+pub(crate) mod changes;
 mod compaction;
 mod follow;
 mod input;
@@ -20,6 +20,7 @@ pub mod upload;
 pub mod whole;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -32,6 +33,7 @@ use self::{publisher::Publisher, whole::WholeOutcome};
 use crate::{
     bearer::Credentials,
     origin::{Origin, is_url},
+    output::{Level, Notice, tell_notice},
     peer::Outside,
     source::Strictness,
     store::{Guard, Holder, Store},
@@ -47,9 +49,9 @@ const EXIT_SET_ASIDE: u8 = 3;
 /// What to publish, where, and how.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// The export: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export.
+    /// The export: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export or database.
     pub from: Option<String>,
-    /// Changes to apply to the published snapshot: a file, `-` for stdin, or the URL of a feed.
+    /// Changes to apply to the published snapshot: a file, `-` for stdin, or the URL of a feed or database.
     pub changes: Option<String>,
     /// Keep running, and publish the changes from the feed.
     pub follow: bool,
@@ -89,6 +91,10 @@ pub struct Settings {
     pub force: bool,
     /// Check every object of the new version, and upload those that are broken.
     pub repair: bool,
+    /// Store heads and deltas apart, for Workers of earlier releases.
+    pub delta_apart: bool,
+    /// Where a follower serves its metrics and health, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The network, and time; replaced by tests.
     pub outside: Outside,
 }
@@ -124,8 +130,15 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
     if settings.follow {
         settings.feed()?;
     }
+    // Addresses are printed from here on, so those with a password are refused first.
+    for place in [&settings.from, &settings.changes].into_iter().flatten().filter(|place| is_url(place)) {
+        settings.origin(place)?;
+    }
     let open = |to| Store::open_in(to, &settings.token, &settings.outside).context("--to");
     let store = settings.to.as_deref().map(open).transpose()?;
+    if settings.delta_apart {
+        store.iter().for_each(Store::keep_deltas_apart);
+    }
     let publisher = match store {
         Some(store) => Some(
             Publisher::new(store, settings.key.as_deref(), settings.audience.as_deref())?
@@ -220,7 +233,7 @@ impl RunLease {
         let lease = Arc::downgrade(&self.guard);
         std::thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                eprintln!("admit: stopping");
+                tell_notice(&Notice::new("stopping", "admit: stopping"), Level::Info);
                 if let Some(lease) = lease.upgrade() {
                     drop(lease.lock().unwrap_or_else(PoisonError::into_inner).take());
                 }

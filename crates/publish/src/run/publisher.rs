@@ -1,10 +1,13 @@
 //! Signs and publishes heads, after everything that they name is stored.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use admit_snapshot::{
@@ -23,6 +26,7 @@ use crate::{
         garbage::revive,
         reach::{index, reach, read},
     },
+    taken,
     update::{Content, Delta},
 };
 
@@ -32,6 +36,8 @@ pub struct Publisher {
     pub store: Store,
     signer: Option<HeadSigner>,
     is_distrustful: AtomicBool,
+    /// Objects that the last published head names, as far as they are at hand: the next head is compared with it.
+    recent: Mutex<BTreeMap<ObjectName, taken::Object>>,
 }
 
 /// A stored head that is not this publisher's for this store.
@@ -71,7 +77,7 @@ impl Publisher {
     /// The key cannot be read or is of another kind, or `audience` is not a valid store name.
     pub fn new(store: Store, key: Option<&Path>, audience: Option<&str>) -> Result<Self> {
         let signer = key.map(|path| HeadSigner::new(path, audience)).transpose()?;
-        Ok(Self { store, signer, is_distrustful: AtomicBool::new(false) })
+        Ok(Self { store, signer, is_distrustful: AtomicBool::new(false), recent: Mutex::default() })
     }
 
     /// Also believes heads that the JWK or JWKS in `old_key` verifies.
@@ -175,33 +181,82 @@ impl Publisher {
         self.publish(head, follows, true)
     }
 
-    /// Publishes a change of the published version: its delta and the head. That is two writes, unless the
-    /// directory has changed too.
+    /// Publishes a change of the published version: its delta and the head. That is one write, unless the delta
+    /// is too long to stand beside the head, or the directory has changed too.
     ///
     /// # Errors
     /// As [`Self::publish_base`].
     pub fn publish_delta(&self, head: Head, objects: Vec<Object>, follows: &Head) -> Result<Head> {
-        self.put_all(objects)?;
+        let recent = objects.iter().map(|(name, object)| (*name, Arc::new(object.clone())));
+        self.recent().extend(recent);
+        for object in objects {
+            if !self.store.carry(&object)? {
+                self.store.put_objects(&[object])?;
+            }
+        }
         self.publish(head, Some(follows), false)
     }
 
-    /// Stores objects that a head is about to name.
+    /// The number of writes by which [`Self::publish_delta`] publishes these objects.
+    ///
+    /// # Errors
+    /// The machine's clock is set before 1970.
+    pub fn writes(&self, objects: &[Object]) -> Result<usize> {
+        let mut writes = 1;
+        for (name, object) in objects {
+            writes += usize::from(!self.store.carries(*name, object.len())?);
+        }
+        Ok(writes)
+    }
+
+    /// Stores objects that a head is about to name. The head of a base carries its delta as well, so that edges read
+    /// one value; the object is there for the record of the version, which carries none.
     ///
     /// # Errors
     /// The store refuses.
     pub fn put_all(&self, objects: Vec<Object>) -> Result<()> {
-        objects.into_iter().try_for_each(|object| self.store.put_objects(&[object]))
+        objects.into_iter().try_for_each(|object| {
+            self.store.carry(&object)?;
+            self.store.put_objects(&[object])
+        })
     }
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
         let signer = self.signer.as_ref().context("publishing needs --key")?;
         revive(&self.store, &head.named().collect())?;
         head.published_at = Some(self.store.now()?);
-        let new = NewHead { head: &head, follows, signer };
+        let takes_away = follows.is_none_or(|follows| self.takes_away(follows, &head));
+        let new = NewHead { head: &head, follows, takes_away, signer };
         if is_kept {
             self.store.keep_version(new)?;
         }
-        self.store.put_head(new)
+        let published = self.store.put_head(new)?;
+        let named: HashSet<_> = published.named().collect();
+        self.recent().retain(|name, _| named.contains(name));
+        Ok(published)
+    }
+
+    /// Whether `head` takes something away that `follows` gives, or may do so. Shards are only read where edges learn of
+    /// it: other stores count what is read.
+    fn takes_away(&self, follows: &Head, head: &Head) -> bool {
+        let shards_max = if self.store.is_worker() { taken::SHARDS_MAX } else { 0 };
+        let object = |name: ObjectName| -> Result<taken::Object> {
+            let known = self.recent().get(&name).cloned();
+            if let Some(object) = known {
+                return Ok(object);
+            }
+            let object = Arc::new(read(&self.store, name)?);
+            // Kept until the next head is published. Shards are too many to keep.
+            if !matches!(name.kind, ObjectKind::Shard | ObjectKind::Page) {
+                self.recent().insert(name, Arc::clone(&object));
+            }
+            Ok(object)
+        };
+        taken::takes_away(follows, head, &object, shards_max).unwrap_or(true)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, BTreeMap<ObjectName, taken::Object>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Deletes objects that no version needs, as `admit gc` does.

@@ -11,6 +11,7 @@ use admit::{
     limits::CHECK_MAX_OBJECTS,
 };
 use admit_snapshot::{
+    head_value::HeadValue,
     lease::Lease,
     limits::{PACK_MAX_BYTES, PACK_MAX_OBJECTS},
     object::ObjectName,
@@ -172,7 +173,11 @@ impl Backend for Worker {
 
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        let (body, deadline) = (Some((value, media_type(key))), deadline_of(key));
+        let media_type = match HeadValue::split(value).delta {
+            Some(_) if key == StoreKey::Head => "application/octet-stream",
+            _ => media_type(key),
+        };
+        let (body, deadline) = (Some((value, media_type)), deadline_of(key));
         let (method, expected) = (Some(&Method::PUT), Expected::Done);
         self.expect(Call { method, path: &path, body, holder, deadline, expected }).map(drop)
     }
@@ -289,7 +294,7 @@ fn path(key: StoreKey) -> String {
 const fn media_type(key: StoreKey) -> &'static str {
     match key {
         StoreKey::Head | StoreKey::Version(_) => "application/jose",
-        StoreKey::Object(_) => "application/octet-stream",
+        StoreKey::Object(_) | StoreKey::Start => "application/octet-stream",
         StoreKey::Lease | StoreKey::Garbage => "application/json",
     }
 }

@@ -139,6 +139,7 @@ struct Refusal {
     is_final: bool,
     is_incomplete: bool,
     is_older: bool,
+    is_unknown_form: bool,
 }
 
 /// Whether the service itself refuses this publisher in a way that waiting does not change: the right is
@@ -155,6 +156,11 @@ pub fn is_incomplete(error: &anyhow::Error) -> bool {
 /// Whether a Worker says that a newer head is published, whose revocations must be taken over.
 pub fn is_older(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_older)
+}
+
+/// Whether a Worker may have refused a head for its form alone: the value is too long for it, or no signed head to it.
+pub fn is_unknown_form(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_unknown_form)
 }
 
 impl Http {
@@ -258,7 +264,9 @@ impl Http {
                 .object()
                 .is_some_and(|error| error.get("errors").is_some_and(|it| it.get("body").is_some()));
         let is_older = call.path.ends_with("/head") && reply.says(ApiError::OlderHead);
-        Refusal { text, is_final, is_incomplete, is_older }.into()
+        let is_unknown_form =
+            reply.status == StatusCode::PAYLOAD_TOO_LARGE || reply.says(ApiError::NOT_A_HEAD);
+        Refusal { text, is_final, is_incomplete, is_older, is_unknown_form }.into()
     }
 
     fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {

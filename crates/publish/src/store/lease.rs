@@ -98,6 +98,11 @@ impl Tenure {
         &self.holder
     }
 
+    /// When the lease ends unless it is renewed.
+    pub fn until(&self) -> UnixSecs {
+        self.state().until
+    }
+
     /// Checks that a write may still be made at `now`.
     ///
     /// # Errors

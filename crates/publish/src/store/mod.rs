@@ -2,8 +2,8 @@
 //!
 //! [`Store`] is what commands use. It checks the rules (lease, order of heads, completeness) and calls a
 //! `Backend`: `edge`, `kv` or `dir`. A Worker enforces the same rules itself. `http` makes the calls of the
-//! first two, `lease` keeps the lease alive, `garbage` is the list of `admit gc`, `reach` follows a head to
-//! its objects.
+//! first two, `heads` reads and writes heads with their deltas, `lease` keeps the lease alive, `garbage` is the
+//! list of `admit gc`, `reach` follows a head to its objects.
 
 mod backend;
 mod dir;
@@ -11,6 +11,7 @@ mod edge;
 #[cfg(test)]
 mod faulty;
 pub mod garbage;
+mod heads;
 mod http;
 mod kv;
 mod lease;
@@ -34,9 +35,10 @@ use admit_snapshot::{
 use anyhow::{Context, Result, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
+use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, heads::Heads, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
+    heads::is_start_of,
     http::{is_incomplete, is_older, is_shut_out},
     lease::{Guard, Holder, LeaseHeld, host},
     rules::Faster,
@@ -65,6 +67,7 @@ pub struct Shared {
     tenure: Mutex<Option<Arc<Tenure>>>,
     /// The list of garbage while this run holds the lease: no other process changes it then.
     garbage: Mutex<Option<Garbage>>,
+    heads: Mutex<Heads>,
 }
 
 /// A head to be published.
@@ -74,6 +77,8 @@ pub struct NewHead<'a> {
     pub head: &'a Head,
     /// The head that was published when the work began. Publishing fails if other data was published since.
     pub follows: Option<&'a Head>,
+    /// Whether the data of the head lacks something that the data of `follows` gives. Revocations are found without it.
+    pub takes_away: bool,
     /// Signs the head.
     pub signer: &'a HeadSigner,
 }
@@ -118,7 +123,8 @@ impl Store {
     }
 
     fn with(backend: Box<dyn Backend>, clock: Clock) -> Self {
-        Self(Arc::new(Shared { backend, clock, tenure: Mutex::default(), garbage: Mutex::default() }))
+        let (tenure, garbage, heads) = <(Mutex<_>, Mutex<_>, Mutex<_>)>::default();
+        Self(Arc::new(Shared { backend, clock, tenure, garbage, heads }))
     }
 
     /// A directory that is not needed after this run.
@@ -172,63 +178,18 @@ impl Store {
         self.0.holder().map(drop)
     }
 
+    /// When this run's lease ends unless it is renewed, if it has taken one.
+    pub fn tenure_until(&self) -> Option<UnixSecs> {
+        let tenure = self.0.tenure.lock().unwrap_or_else(PoisonError::into_inner);
+        tenure.as_ref().map(|tenure| tenure.until())
+    }
+
     /// The current lease, as far as the store shows it.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
     pub fn lease(&self) -> Result<Option<Lease>> {
         self.0.lease()
-    }
-
-    /// The published head, if there is one.
-    ///
-    /// # Errors
-    /// The store does not answer, or refuses.
-    pub fn head(&self) -> Result<Option<String>> {
-        self.text(StoreKey::Head)
-    }
-
-    /// Publishes a head, and returns it as published. Every head that `admit` publishes passes through here,
-    /// so that none of them loses a revocation.
-    ///
-    /// # Errors
-    /// The lease is lost or held by another publisher, another head was published since, the head is older
-    /// than the published one, an object that it names is missing, or the store does not answer or refuses.
-    pub fn put_head(&self, new: NewHead<'_>) -> Result<Head> {
-        let holder = self.0.holder()?;
-        let _lock = self.0.backend.exclusive()?;
-        new.follows.into_iter().for_each(|follows| new.signer.follows(follows));
-        let mut refused: Option<(Head, anyhow::Error)> = None;
-        loop {
-            let now = self.now()?;
-            let stored = rules::stored_head(&self.0, new.signer)?;
-            let head = rules::next_head(new, stored.as_ref(), now);
-            if let Some((_, error)) = refused.take_if(|(before, _)| *before == head) {
-                return Err(error);
-            }
-            rules::check_head(&self.0, (new, &head), stored.as_ref(), holder.as_deref(), now)?;
-            let jws = new.signer.sign(&head)?;
-            match self.0.backend.put(StoreKey::Head, jws.as_bytes(), holder.as_deref()) {
-                Ok(()) => {
-                    new.signer.has_published(&head);
-                    return Ok(head);
-                }
-                // Another revocation was published since `stored` was read: the next attempt includes it.
-                Err(error) if is_older(&error) && refused.is_none() => refused = Some((head, error)),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Keeps the head of a version that is about to be published, so that it can be rolled back to.
-    ///
-    /// # Errors
-    /// The lease is lost or held by another publisher, or the store does not answer or refuses.
-    pub fn keep_version(&self, new: NewHead<'_>) -> Result<()> {
-        new.follows.into_iter().for_each(|follows| new.signer.follows(follows));
-        let stored = rules::stored_head(&self.0, new.signer)?;
-        let head = rules::next_head(new, stored.as_ref(), self.now()?);
-        self.0.put_as_holder(StoreKey::Version(head.seq), new.signer.sign(&head)?.as_bytes())
     }
 
     /// The `seq` of every kept version, in ascending order.
@@ -265,7 +226,8 @@ impl Store {
     /// # Errors
     /// The store does not answer, or refuses.
     pub fn version(&self, seq: u64) -> Result<Option<String>> {
-        self.text(StoreKey::Version(seq))
+        let key = StoreKey::Version(seq);
+        self.0.backend.get(key)?.map(|jws| heads::text(key, jws)).transpose()
     }
 
     /// Writes any text under a version's key.
@@ -285,11 +247,15 @@ impl Store {
         self.0.backend.delete(StoreKey::Version(seq), holder.as_deref())
     }
 
-    /// An object, checked against its name, if it is stored.
+    /// An object, checked against its name, if it is stored: by itself, or as the delta beside a head that was read or is
+    /// about to be published.
     ///
     /// # Errors
     /// The store does not answer, refuses, or has other bytes under this name.
     pub fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
+        if let Some(delta) = self.0.carried(name) {
+            return Ok(Some(delta.to_vec()));
+        }
         let Some(bytes) = self.0.backend.get(StoreKey::Object(name))? else { return Ok(None) };
         name.check(&bytes).with_context(|| format!("the value of {name}"))?;
         Ok(Some(bytes))
@@ -336,12 +302,14 @@ impl Store {
     }
 
     /// Checks any number of objects. After each part `checked` gets the number. A KV namespace reads only a
-    /// sample of many.
+    /// sample of many. A delta that a head carries is there.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
     pub fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked> {
-        self.0.backend.check(names, checked)
+        let mut names = names.to_vec();
+        names.retain(|name| self.0.carried(*name).is_none());
+        self.0.backend.check(&names, checked)
     }
 
     /// The list of garbage.
@@ -378,11 +346,12 @@ impl Store {
         Ok(())
     }
 
-    fn text(&self, key: StoreKey) -> Result<Option<String>> {
-        let Some(value) = self.0.backend.get(key)? else { return Ok(None) };
-        let text =
-            String::from_utf8(value).with_context(|| format!("the published {key} is not valid UTF-8"))?;
-        Ok(Some(text.trim().to_owned()))
+    /// The starting value, whatever it is.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn start(&self) -> Result<Option<Vec<u8>>> {
+        self.0.backend.get(StoreKey::Start)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules that a Worker enforces, for stores without a Worker in between.
 
 use admit_snapshot::{
-    head::{Head, check_named},
+    head::{Head, TakenAway, check_named},
     lease::Lease,
     rules::{Refused, Stored},
     store_key::StoreKey,
@@ -9,7 +9,7 @@ use admit_snapshot::{
 };
 use anyhow::{Context, Result, anyhow};
 
-use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
+use super::{NewHead, Shared, lease::LeaseHeld};
 use crate::head::{HeadSigner, SignedHead};
 
 /// Checks that `holder` may write at `now`.
@@ -29,8 +29,7 @@ pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -
 /// # Errors
 /// The key cannot be read, or the store does not answer or refuses.
 pub fn stored_head(shared: &Shared, signer: &HeadSigner) -> Result<Option<Head>> {
-    let stored = shared.backend.get(StoreKey::Head)?;
-    let Some(jws) = stored.and_then(|jws| String::from_utf8(jws).ok()) else { return Ok(None) };
+    let Some(jws) = shared.stored_jws()?.and_then(|jws| String::from_utf8(jws).ok()) else { return Ok(None) };
     Ok(match SignedHead::read_by(jws.trim(), &signer.trusted())? {
         SignedHead::Verified(head) => Some(head).filter(|head| !signer.is_foreign(head)),
         SignedHead::Unverified(_) | SignedHead::OtherKey(_) | SignedHead::Broken(_) => None,
@@ -45,7 +44,22 @@ pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head
     if let Some(stored) = changed.filter(|stored| stored.seq == head.seq) {
         head.as_of = head.as_of.max(stored.as_of.saturating_add(1));
     }
+    head.taken_away = Some(taken_away(new, &head, stored));
     head
+}
+
+/// The latest head that took something away when `head` follows the stored one. Where that is unknown, `head` itself.
+fn taken_away(new: NewHead<'_>, head: &Head, stored: Option<&Head>) -> TakenAway {
+    let own = TakenAway { seq: head.seq, as_of: head.as_of };
+    let Some(stored) = stored else { return own };
+    let known = stored.denylist.entries();
+    let revokes = head.denylist.entries().iter().any(|entry| !entry.is_lifted && !known.contains(entry));
+    // The comparison of the data is with `follows`, and says nothing about data that were published instead.
+    let is_compared = is_same_data(stored, new.follows);
+    match stored.taken_away {
+        Some(before) if is_compared && !new.takes_away && !revokes => before,
+        _ => own,
+    }
 }
 
 fn has_moved(stored: &Head, follows: Option<&Head>) -> bool {
@@ -87,7 +101,7 @@ pub fn check_head(
             anyhow!("the published head has other revocations than the new one; run it again")
         }
     })?;
-    check_complete(&*shared.backend, head, new.follows)
+    check_complete(shared, head, new.follows)
 }
 
 /// Another publisher has published since the work began.
@@ -100,10 +114,13 @@ pub struct Faster {
 /// Checks that the objects that every check needs are stored and can be decoded. Shards were checked when
 /// they were uploaded, and objects that the previous head names when that was published: a follower would
 /// otherwise read an index every two seconds, and Cloudflare's API counts calls.
-fn check_complete(backend: &dyn Backend, head: &Head, follows: Option<&Head>) -> Result<()> {
+fn check_complete(shared: &Shared, head: &Head, follows: Option<&Head>) -> Result<()> {
     let known: Vec<_> = follows.into_iter().flat_map(Head::named).collect();
     for name in head.named().filter(|name| !known.contains(name)) {
-        let object = backend.get(StoreKey::Object(name))?;
+        let object = match shared.carried(name) {
+            Some(delta) => Some(delta.to_vec()),
+            None => shared.backend.get(StoreKey::Object(name))?,
+        };
         let object = object.with_context(|| format!("{name} is missing, although the new head names it"))?;
         name.check(&object)
             .and_then(|()| check_named(name.kind, object))

@@ -148,14 +148,20 @@ fn a_head_of_another_store_gives_a_publisher_without_an_audience_no_other_name()
                 put(&follows);
                 if !is_first {
                     let renewed = follows.renewed(START + 1);
-                    let new = NewHead { head: &renewed, follows: Some(&follows), signer: &signer };
+                    let new = NewHead {
+                        head: &renewed,
+                        follows: Some(&follows),
+                        takes_away: false,
+                        signer: &signer,
+                    };
                     follows = place.store().put_head(new).unwrap();
                 }
                 let staging = head(Some("staging"), staging_seq);
                 put(&staging);
                 assert_eq!(signer.is_foreign(&staging), !is_first, "it has published, or not yet");
                 let renewed = follows.renewed(START + 60);
-                let new = NewHead { head: &renewed, follows: Some(&follows), signer: &signer };
+                let new =
+                    NewHead { head: &renewed, follows: Some(&follows), takes_away: false, signer: &signer };
                 let published = place.store().put_head(new).unwrap();
                 assert_eq!((published.aud.as_deref(), published.seq), (aud, 5), "{staging_seq} {is_first}");
                 assert!(signer.is_foreign(&staging) && signer.foreign(&staging).contains("\"staging\""));
@@ -163,4 +169,56 @@ fn a_head_of_another_store_gives_a_publisher_without_an_audience_no_other_name()
             }
         }
     }
+}
+
+/// What edges learn of the haste of a publish, through one head after the other.
+#[test]
+fn a_head_names_the_last_one_that_took_something_away() {
+    use admit_snapshot::{
+        denylist::{Denied, Target},
+        head::TakenAway,
+        object::Digest,
+    };
+
+    let place = Place::new("taken");
+    fs::create_dir_all(&place.path).unwrap();
+    let key = place.path.join("publisher.jwk");
+    fs::write(&key, JWK).unwrap();
+    let signer = HeadSigner::new(&key, None).unwrap();
+    let put = |head: &Head, follows: Option<&Head>, takes_away| {
+        let published =
+            place.store().put_head(NewHead { head, follows, takes_away, signer: &signer }).unwrap();
+        let taken = published.taken_away;
+        (published, taken)
+    };
+    let own = |head: &Head| Some(TakenAway { seq: head.seq, as_of: head.as_of });
+    // A publisher of an earlier release has published the first head: it says nothing, so that the next one counts.
+    let first = Head::new(1, START, Digest([1; 32]), Digest([2; 32]));
+    fs::write(place.path.join("head"), signer.sign(&first).unwrap()).unwrap();
+    let (second, taken) = put(&first.renewed(START + 1), Some(&first), false);
+    assert_eq!(taken, own(&second));
+    let given = Head { seq: 2, as_of: START + 2, ..second.clone() };
+    let (third, taken) = put(&given, Some(&second), false);
+    assert_eq!(taken, own(&second), "it takes nothing away");
+    let (fourth, taken) = put(&Head { seq: 3, ..third.clone() }, Some(&third), true);
+    assert_eq!(taken, own(&fourth));
+    // A revocation in the denylist, and its end.
+    let denied = |is_lifted| Denied {
+        target: Target::TokenId("t".to_owned()),
+        since: START + i64::from(is_lifted),
+        until: START + 9_000,
+        is_lifted,
+        reason: String::new(),
+    };
+    let mut revoking = fourth.renewed(fourth.as_of + 1);
+    revoking.denylist.add(denied(false));
+    let (fifth, taken) = put(&revoking, Some(&fourth), false);
+    assert_eq!(taken, own(&fifth));
+    let mut lifting = fifth.renewed(fifth.as_of + 1);
+    lifting.denylist.add(denied(true));
+    let (sixth, taken) = put(&lifting, Some(&fifth), false);
+    assert_eq!(taken, own(&fifth), "what is given back has time");
+    // A publisher that works from an older head than the stored one has not seen the revocation; it is kept.
+    let (seventh, taken) = put(&Head { seq: 4, ..fourth.clone() }, Some(&sixth), false);
+    assert_eq!((taken, seventh.denylist.entries().len()), (own(&fifth), 1));
 }

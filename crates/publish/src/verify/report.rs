@@ -25,6 +25,8 @@ pub struct VerifyReport {
     pub is_sound: bool,
     /// The head, if it can be read.
     pub head: Option<HeadReport>,
+    /// What is under the key of the starting value; `None` if the head cannot be read.
+    pub start: Option<StartState>,
     /// Objects that were read, by kind.
     pub objects: BTreeMap<&'static str, Volume>,
     /// Number of customers, including those that only the delta has; `None` if not everything could be read.
@@ -61,6 +63,18 @@ pub struct HeadReport {
     pub customers: u64,
     /// Number of items.
     pub items: u64,
+}
+
+/// What is under the key of the starting value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartState {
+    /// Index and directory of the head: an edge starts with them.
+    Right,
+    /// Something else, which edges ignore: of another version, or damaged.
+    Other,
+    /// Nothing.
+    Absent,
 }
 
 /// A number of objects and their size.
@@ -169,6 +183,19 @@ impl fmt::Display for VerifyReport {
             kinds.push(format!("{kind} {}", HumanCount(volume.count)));
         }
         let kinds = kinds.join(", ");
+        match self.start {
+            Some(StartState::Other) => writeln!(
+                formatter,
+                "Start      not the head's index and directory: edges read those one by one when they start"
+            )?,
+            Some(StartState::Absent) => {
+                writeln!(
+                    formatter,
+                    "Start      not stored: edges read index and directory one by one when they start"
+                )?;
+            }
+            Some(StartState::Right) | None => {}
+        }
         writeln!(formatter, "Objects    {} ({}): {kinds}", HumanCount(count), HumanBytes(bytes))?;
         for (label, found, delta) in
             [("Customers", self.customers, self.delta_customers), ("Items", self.items, self.delta_items)]

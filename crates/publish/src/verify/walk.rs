@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     external::Crosscheck,
     record::{Checked, Scope, check_table, parse_object},
-    report::{HeadReport, VerifyReport},
+    report::{HeadReport, StartState, VerifyReport},
 };
 use crate::{
     head::SignedHead,
@@ -34,7 +34,7 @@ use crate::{
     parallel,
     progress::Progress,
     published::walk_shards,
-    store::{Store, reach::shard_bits},
+    store::{Store, is_start_of, reach::shard_bits},
 };
 
 /// Objects that are read at the same time: usually 64 KiB each, at most 8 MiB.
@@ -73,6 +73,7 @@ impl Walk<'_> {
     fn run(&self, key: &Path, now: UnixSecs) -> Result<()> {
         let jws = self.store.head()?.context("nothing is published yet")?;
         let Some(head) = self.head(&jws, key, now)? else { return Ok(()) };
+        self.check_beside(&head)?;
         let name = |kind, digest| ObjectName { kind, digest };
         let directory = self.directory(name(ObjectKind::Directory, head.directory))?;
         let delta_name = head.delta.map(|digest| name(ObjectKind::Delta, digest));
@@ -136,6 +137,28 @@ impl Walk<'_> {
         let (aud, denylist) = (head.aud.clone(), head.denylist.entries().len());
         report.head = Some(HeadReport { aud, denylist, seq, as_of, customers, items });
         Ok(Some(head))
+    }
+
+    /// Checks what is stored beside the head: the delta in its value, and the starting value. A starting value that is
+    /// not the right one is told, but is no problem: edges start without it.
+    fn check_beside(&self, head: &Head) -> Result<()> {
+        let beside = self.store.beside_head();
+        let start = self.store.start()?;
+        let mut report = self.report();
+        if beside.is_some_and(|name| Some(name.digest) != head.delta) {
+            let what = "the delta beside it is not the one that it names, so edges refuse the head";
+            report.problem(&"head", None, what);
+        }
+        let named = [
+            ObjectName { kind: ObjectKind::Index, digest: head.index },
+            ObjectName { kind: ObjectKind::Directory, digest: head.directory },
+        ];
+        report.start = Some(match start {
+            None => StartState::Absent,
+            Some(start) if is_start_of(&start, named) => StartState::Right,
+            Some(_) => StartState::Other,
+        });
+        Ok(())
     }
 
     /// Reads an object. A missing or damaged one is reported.

@@ -10,10 +10,12 @@ use admit_snapshot::{
     directory::Directory,
     external_id::{ExternalRecord, Named},
     head::{HEAD_TYPE, Head},
+    head_value::HeadValue,
     index::{Index, NewTree, Tree, encode_index},
     item::ItemRecord,
     key::{EntryKey, ItemSalt},
     object::{Digest, HEADER_LEN, ObjectKind, ObjectName},
+    pack::Pack,
     table::{Entry, Table},
     version::{Found, ObjectCache, Version},
 };
@@ -146,6 +148,40 @@ fn the_document_shows_a_head_that_verifies() {
     assert_eq!(head.may_follow(Some(&Head { seq: 7, ..head.clone() }), NOW, 0), Ok(()));
 }
 
+/// The values that join objects are those of the dumps above.
+#[test]
+fn the_document_shows_the_joined_values() {
+    let document = document();
+    let (jws, delta, built) = (only(&document, "jws"), closed_account(), example());
+    let head = HeadValue { jws: jws.as_bytes(), delta: Some(&delta) }.join();
+    let [index, directory] = [ObjectKind::Index, ObjectKind::Directory].map(|kind| of_kind(&built, kind)[0]);
+    let mut start = Pack::default();
+    assert!(start.push(index) && start.push(directory));
+    let start = start.into_bytes();
+    let length =
+        |object: &[u8]| (object.len() as u32).to_le_bytes().map(|byte| format!("{byte:02x}")).join(" ");
+    for wanted in [
+        format!(
+            "the {} bytes of the JWS, `0a`, and the {} bytes of the delta, {} bytes with the SHA-256 `{}`",
+            jws.len(),
+            delta.len(),
+            head.len(),
+            Digest::of(&head)
+        ),
+        format!(
+            "`{}`, the {} bytes of the index, `{}`, and the {} bytes of the directory, {} bytes with the SHA-256 `{}`",
+            length(index),
+            index.len(),
+            length(directory),
+            directory.len(),
+            start.len(),
+            Digest::of(&start)
+        ),
+    ] {
+        assert!(document.contains(&wanted), "{wanted}");
+    }
+}
+
 #[test]
 fn a_snapshot_of_format_1_is_read() {
     let version = assert_is_read(1);
@@ -211,6 +247,8 @@ fn the_document_names_the_limits() {
     for wanted in [
         format!("{} MiB (`OBJECT_MAX_BYTES`)", admit_snapshot::limits::OBJECT_MAX_BYTES >> 20),
         format!("{} KiB (`HEAD_MAX_BYTES`)", admit_snapshot::limits::HEAD_MAX_BYTES >> 10),
+        format!("{} MiB (`HEAD_VALUE_MAX_BYTES`)", admit_snapshot::limits::HEAD_VALUE_MAX_BYTES >> 20),
+        format!("{} MiB (`PACK_MAX_BYTES`)", admit_snapshot::limits::PACK_MAX_BYTES >> 20),
         format!("{} KiB (`LEASE_MAX_BYTES`)", admit_snapshot::limits::LEASE_MAX_BYTES >> 10),
         format!("{} MiB (`GARBAGE_MAX_BYTES`)", admit_snapshot::limits::GARBAGE_MAX_BYTES >> 20),
         format!("{} s (`LEASE_MAX_SECS`)", admit_snapshot::limits::LEASE_MAX_SECS),

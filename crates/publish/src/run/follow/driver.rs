@@ -5,19 +5,22 @@ use std::{process::ExitCode, sync::Arc};
 use admit_snapshot::{
     index::Index,
     object::{Digest, ObjectKind, ObjectName},
+    time::Timestamp,
 };
 use anyhow::{Context, Result};
 
 use super::{
     WholeVersion,
     machine::{
-        self, Changes, Effect, Encoded, Event, Failure, Fed, Follower, Hold, Moment, Publication, Request,
-        Rhythm, Shards,
+        self, Changes, Effect, Encoded, Event, Failure, Fed, Follower, HEAD_REPLACED, Hold, Moment,
+        Publication, Request, Rhythm, Shards,
     },
+    monitor::Monitor,
 };
 use crate::{
     change::Feed,
     origin::{FeedAnswer, Origin},
+    output::{Level, Notice, tell_notice, write_notice},
     peer::{Unheard, unheard},
     run::{
         EXIT_DATA, RunLease, Settings,
@@ -46,6 +49,9 @@ pub struct Driver<'a> {
     pub(super) follower: Follower,
     /// The answer to the last request.
     event: Event,
+    monitor: Arc<Monitor>,
+    /// How many changes the content has that are not published, and when the last one was made.
+    unpublished: Option<(usize, Option<Timestamp>)>,
 }
 
 impl<'a> Driver<'a> {
@@ -58,10 +64,11 @@ impl<'a> Driver<'a> {
         lease: &'a RunLease,
         publisher: Publisher,
         whole: WholeVersion,
+        monitor: Arc<Monitor>,
     ) -> Result<Self> {
         let origin = settings.origin(settings.feed()?)?;
         let WholeVersion { version, index } = whole;
-        let rhythm = Rhythm::of(settings, origin.url());
+        let rhythm = Rhythm::of(settings, &origin.feed_name());
         Ok(Self {
             settings,
             lease,
@@ -74,12 +81,14 @@ impl<'a> Driver<'a> {
             follower: Follower::new(rhythm, version.head, moment(settings)?),
             event: Event::Woken { has_compacted: false },
             origin,
+            monitor,
+            unpublished: None,
         })
     }
 
-    /// The feed's address.
-    pub fn feed(&self) -> &str {
-        self.origin.url()
+    /// The feed's name.
+    pub fn feed(&self) -> String {
+        self.origin.feed_name()
     }
 
     /// Follows until that ends.
@@ -100,7 +109,7 @@ impl<'a> Driver<'a> {
     /// As [`Self::run`].
     pub(super) fn turn(&mut self) -> Result<Option<ExitCode>> {
         let event = std::mem::replace(&mut self.event, Event::Woken { has_compacted: false });
-        let step = self.follower.step(event, moment(self.settings)?);
+        let step = self.step(event)?;
         step.effects.into_iter().for_each(|effect| self.perform(effect));
         self.event = match step.request {
             Request::Fail(error) => return Err(error),
@@ -134,13 +143,41 @@ impl<'a> Driver<'a> {
             Request::Find => Event::Found(self.publisher.head(Broken::PassOver).ok().flatten()),
             Request::Whole => Event::Whole(self.whole()?),
         };
+        self.monitor.saw(&self.event, self.settings.outside.time.unix_secs()?);
         Ok(None)
+    }
+
+    /// The follower's reaction to the last event. A head that is published now is noted.
+    fn step(&mut self, event: Event) -> Result<machine::Step> {
+        let now = moment(self.settings)?;
+        self.monitor.turned(now.unix_secs);
+        let is_whole = matches!(event, Event::Whole(machine::Whole::Published(_)));
+        let before = self.follower.published().clone();
+        let step = self.follower.step(event, now);
+        let after = self.follower.published();
+        if is_whole || (before.seq, before.as_of, before.index) != (after.seq, after.as_of, after.index) {
+            self.monitor.replaced(&before, after, is_whole, now.unix_secs);
+            // A renewal, and shards that a compaction has written, have none of the changes.
+            if is_whole {
+                self.unpublished = None;
+            } else if before.origin_seq() != after.origin_seq()
+                && let Some((count, as_of)) = self.unpublished.take()
+            {
+                self.monitor.changes_published(count, as_of, now.unix_secs);
+            }
+        }
+        Ok(step)
     }
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Say(line) => println!("{line}"),
-            Effect::Warn(line) => eprintln!("{line}"),
+            Effect::Say(notice) => write_notice(&notice),
+            Effect::Warn(notice) => {
+                if notice.event() == HEAD_REPLACED {
+                    self.monitor.head_replaced();
+                }
+                tell_notice(&notice, Level::Warning);
+            }
             Effect::Upload(names) => drop(self.upload_again(&names)),
             Effect::BeginCompaction => self.compaction = Some(self.begin_compaction()),
             Effect::DropCompaction => self.compaction = None,
@@ -165,12 +202,13 @@ impl<'a> Driver<'a> {
             FeedAnswer::Unheard(unheard) => return Fed::Unheard(unheard),
             FeedAnswer::Changes(changes) => changes,
         };
-        let url = self.origin.url();
-        let mut batch = match read(&mut Feed::new(url, changes.lines), after) {
+        let name = self.origin.feed_name();
+        let mut feed = Feed::new(&name, changes.lines).after_line(changes.first_line);
+        let mut batch = match read(&mut feed, after) {
             Ok(batch) => batch,
-            Err(error) => return Fed::Unheard(Unheard::new(format!("{url}: {error}"))),
+            Err(error) => return Fed::Unheard(Unheard::new(format!("{name}: {error}"))),
         };
-        match self.namespaces.take_unknown(&mut batch.changes, url, &self.publisher.store) {
+        match self.namespaces.take_unknown(&mut batch.changes, &name, &self.publisher.store) {
             Ok(unknown) => {
                 batch.left_out.extend(unknown);
                 batch.left_out.sort_by_key(|left_out| left_out.seq);
@@ -188,11 +226,16 @@ impl<'a> Driver<'a> {
             .outside
             .time
             .unix_secs()
-            .and_then(|now| apply(&mut self.content, &mut batch, self.origin.url(), now, strictness));
+            .and_then(|now| apply(&mut self.content, &mut batch, &name, now, strictness));
         if let Err(error) = applied {
             return Fed::Unusable(format!("the changes after {after} cannot be applied: {error:#}"));
         }
         let last = batch.changes.last();
+        if let Some(last) = last {
+            self.unpublished = Some((batch.changes.len(), last.as_of));
+        }
+        // An origin that does not say how many changes it has tells of those that it sends.
+        self.monitor.origin_has(changes.seq.unwrap_or(0).max(last.map_or(after, |last| last.seq)));
         Fed::Changes(Changes {
             count: batch.changes.len(),
             last: last.map_or(after, |last| last.seq),
@@ -231,7 +274,7 @@ impl<'a> Driver<'a> {
 
     fn encode(&mut self, directory: Digest) -> Result<Encoded> {
         let (named, objects) = objects(&self.content, directory, self.index.salt())?;
-        let encoded = Encoded { named, objects: objects.len() };
+        let encoded = Encoded { named, writes: self.publisher.writes(&objects)? };
         self.objects = objects;
         Ok(encoded)
     }
@@ -283,12 +326,21 @@ impl<'a> Driver<'a> {
             let uploaded = self.publisher.put_all(vec![(name, object)]).map_err(Failure::of);
             match uploaded {
                 Ok(()) => {
-                    eprintln!("warning: {name} was missing or broken in the store, and is uploaded again");
+                    let text =
+                        format!("warning: {name} was missing or broken in the store, and is uploaded again");
+                    tell_notice(
+                        &Notice::new("repaired", text).with("object", name.to_string()),
+                        Level::Warning,
+                    );
+                    self.monitor.repaired(1);
                     done.push(name);
                 }
                 Err(failure) if failure.is_final() => {}
                 Err(failure) => {
-                    eprintln!("warning: {name} is missing or broken in the store: {}", failure.text());
+                    let text =
+                        format!("warning: {name} is missing or broken in the store: {}", failure.text());
+                    let notice = Notice::new("not_repaired", text).with("object", name.to_string());
+                    tell_notice(&notice.with("error", failure.text()), Level::Warning);
                 }
             }
         }

@@ -4,19 +4,24 @@
 //! wrong command line, another publisher in its place, and the store's own refusal end a follower.
 //!
 //! `machine` decides: a state machine without I/O, from one event to the next request. `driver` carries out the requests,
-//! and holds the content.
+//! and holds the content. `monitor` has the metrics.
 
 mod driver;
 mod machine;
+mod monitor;
 #[cfg(test)]
 mod tests;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use admit_snapshot::{index::Index, object::ObjectKind};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use self::driver::Driver;
+use self::{
+    driver::Driver,
+    machine::Cause,
+    monitor::{Monitor, Task},
+};
 use super::{
     EXIT_DATA, RunLease,
     publisher::Publisher,
@@ -24,6 +29,7 @@ use super::{
     whole::{PublishedWhole, WholeOutcome},
 };
 use crate::{
+    output::{Level, Notice, tell_notice, write_notice},
     peer::{Unheard, outage::Outage, unheard},
     run::Settings,
     store::{LeaseHeld, reach::decode_index},
@@ -38,11 +44,21 @@ const LEASE_WAIT_MAX_SECS: u64 = 120;
 /// # Errors
 /// The command line is wrong, another publisher is at work, or the store says that this one may not publish.
 pub fn run(settings: &Settings, from: &str, publisher: Publisher, lease: &RunLease) -> Result<ExitCode> {
-    let Some(whole) = first_whole(settings, from, &publisher, lease)? else {
+    let monitor = Arc::new(Monitor::new(settings.outside.time.unix_secs()?)?);
+    monitor.watch(&publisher.store);
+    if let Some(listen) = settings.metrics {
+        let address = admit_metrics::serve(listen, Arc::clone(&monitor) as _)
+            .with_context(|| format!("--metrics: cannot listen on {listen}"))?;
+        let text = format!("Metrics at http://{address}/metrics");
+        write_notice(&Notice::new("metrics", text).with("address", address.to_string()));
+    }
+    let Some(whole) = first_whole(settings, from, &publisher, lease, &monitor)? else {
         return Ok(ExitCode::from(EXIT_DATA));
     };
-    let driver = Driver::new(settings, lease, publisher, whole)?;
-    println!("Following {} from {}", driver.feed(), driver.follower.head().origin_seq());
+    let driver = Driver::new(settings, lease, publisher, whole, monitor)?;
+    let (feed, seq) = (driver.feed(), driver.follower.head().origin_seq());
+    let text = format!("Following {feed} from {seq}");
+    write_notice(&Notice::new("following", text).with("feed", feed).with("origin_seq", seq));
     driver.run()
 }
 
@@ -81,6 +97,7 @@ fn first_whole(
     from: &str,
     publisher: &Publisher,
     lease: &RunLease,
+    monitor: &Monitor,
 ) -> Result<Option<WholeVersion>> {
     let (time, mut outage) = (&settings.outside.time, Outage::default());
     let mut has_waited = false;
@@ -99,11 +116,17 @@ fn first_whole(
                     None => return Err(error),
                 }
             }
-            published => return published,
+            Ok(published) => {
+                if let Some(WholeVersion { version, .. }) = &published {
+                    monitor.replaced(&version.head, &version.head, true, time.unix_secs()?);
+                }
+                return Ok(published);
+            }
         };
+        monitor.failed(Task::Whole, Cause::of(&error));
         let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
         let pause = outage.failed(&format!("{error:#}"), asked, time.unix_secs()?);
-        pause.say.iter().for_each(|line| eprintln!("{line}"));
+        pause.say.iter().for_each(|notice| tell_notice(notice, Level::Warning));
         time.sleep(pause.pause);
     }
 }

@@ -4,6 +4,7 @@
 mod crowded;
 mod life;
 mod odd;
+mod watched;
 mod world;
 
 use std::{
@@ -84,13 +85,18 @@ fn content(store: &Store) -> Result<Content> {
 
 /// Follows until the origin has nothing new and everything is published.
 fn follow(world: &World) -> Result<()> {
+    let (publisher, monitor) = watched(world)?;
+    follow_as(world, publisher, monitor)
+}
+
+/// As [`follow`], with metrics that the caller looks at.
+fn follow_as(world: &World, publisher: Publisher, monitor: Arc<Monitor>) -> Result<()> {
     let settings = world.settings();
-    let store = Store::open_in(world::EDGE, &settings.token, &settings.outside)?;
-    let publisher = Publisher::new(store, settings.key.as_deref(), None)?;
     let lease = RunLease::new()?;
     let from = settings.from.clone().context("--from")?;
-    let whole = first_whole(&settings, &from, &publisher, &lease)?.context("the whole has errors")?;
-    let mut driver = Driver::new(&settings, &lease, publisher, whole)?;
+    let whole =
+        first_whole(&settings, &from, &publisher, &lease, &monitor)?.context("the whole has errors")?;
+    let mut driver = Driver::new(&settings, &lease, publisher, whole, monitor)?;
     for _ in 0..ROUNDS_MAX {
         anyhow::ensure!(driver.round()?.is_none(), "the follower ended");
         if world.is_told() && driver.follower.head().origin_seq() == world.seq() {
@@ -98,6 +104,22 @@ fn follow(world: &World) -> Result<()> {
         }
     }
     anyhow::bail!("{} of {} is published", driver.follower.head().origin_seq(), world.seq())
+}
+
+/// A publisher in this world, and its metrics.
+fn watched(world: &World) -> Result<(Publisher, Arc<Monitor>)> {
+    let settings = world.settings();
+    let store = Store::open_in(world::EDGE, &settings.token, &settings.outside)?;
+    let publisher = Publisher::new(store, settings.key.as_deref(), None)?;
+    let monitor = monitor(&publisher)?;
+    Ok((publisher, monitor))
+}
+
+/// The metrics of a follower of this store.
+fn monitor(publisher: &Publisher) -> Result<Arc<Monitor>> {
+    let monitor = Arc::new(Monitor::new(world::START)?);
+    monitor.watch(&publisher.store);
+    Ok(monitor)
 }
 
 impl Driver<'_> {
@@ -210,6 +232,12 @@ proptest! {
 /// Follows an origin that is quiet after one change for some minutes. Once the change is published and
 /// visible everywhere, `tamper` changes the store. Renewals of the head are turned off.
 fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
+    let (world, head, _) = follow_tampered_watched(tamper);
+    (world, head)
+}
+
+/// As [`follow_tampered`], with the metrics at the end.
+fn follow_tampered_watched(tamper: impl FnOnce(&World, &Head)) -> (World, Head, Arc<Monitor>) {
     let steps: Vec<_> = [Step::Set(1, 3)].into_iter().chain([Step::Quiet; 60]).collect();
     let world = World::new(&steps, None);
     let settings = Settings { heartbeat: 0, gc_every: 0, ..world.settings() };
@@ -217,8 +245,9 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     let publisher = Publisher::new(store.clone(), settings.key.as_deref(), Some("production")).unwrap();
     let lease = RunLease::new().unwrap();
     let from = settings.from.clone().unwrap();
-    let whole = first_whole(&settings, &from, &publisher, &lease).unwrap().unwrap();
-    let mut driver = Driver::new(&settings, &lease, publisher, whole).unwrap();
+    let monitor = monitor(&publisher).unwrap();
+    let whole = first_whole(&settings, &from, &publisher, &lease, &monitor).unwrap().unwrap();
+    let mut driver = Driver::new(&settings, &lease, publisher, whole, Arc::clone(&monitor)).unwrap();
     let rounds = |driver: &mut Driver<'_>, count| {
         for _ in 0..count {
             assert!(driver.round().unwrap().is_none());
@@ -234,7 +263,7 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     assert!(found.unwrap() == *published_as_a_whole(&world), "other records are published");
     let published = world.head();
     assert_eq!(&published, driver.follower.published());
-    (world, published)
+    (world, published, monitor)
 }
 
 #[test]

@@ -11,6 +11,7 @@ use anyhow::Error;
 
 use crate::{
     build::BuildError,
+    output::Notice,
     peer::{Unheard, unheard},
     run::{
         changes::{End, Named},
@@ -54,23 +55,41 @@ pub enum Cause {
     Other,
 }
 
+impl Cause {
+    /// The cause that `error` stands for.
+    pub fn of(error: &Error) -> Self {
+        if error.is::<LeaseHeld>() || is_shut_out(error) {
+            Self::Final
+        } else if let Some(BuildError::TooLarge { .. }) = error.downcast_ref() {
+            Self::TooLarge
+        } else if is_incomplete(error) {
+            Self::Incomplete
+        } else if let Some(unheard) = unheard(error) {
+            Self::Unheard(unheard.retry_after)
+        } else if is_older(error) {
+            Self::Older
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::TooLarge => "too_large",
+            Self::Incomplete => "incomplete",
+            Self::Unheard(_) => "unheard",
+            Self::Older => "older",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Failure {
     /// The failure that `error` stands for.
     pub fn of(error: Error) -> Self {
-        let cause = if error.is::<LeaseHeld>() || is_shut_out(&error) {
-            Cause::Final
-        } else if let Some(BuildError::TooLarge { .. }) = error.downcast_ref() {
-            Cause::TooLarge
-        } else if is_incomplete(&error) {
-            Cause::Incomplete
-        } else if let Some(unheard) = unheard(&error) {
-            Cause::Unheard(unheard.retry_after)
-        } else if is_older(&error) {
-            Cause::Older
-        } else {
-            Cause::Other
-        };
-        Self { error, cause }
+        Self { cause: Cause::of(&error), error }
     }
 
     /// Whether waiting does not help.
@@ -187,8 +206,8 @@ pub struct Shards {
 pub struct Encoded {
     /// The names for the head.
     pub named: Named,
-    /// The number of objects to upload.
-    pub objects: usize,
+    /// The number of writes that publish it.
+    pub writes: usize,
 }
 
 /// The result of a full publish.
@@ -206,9 +225,9 @@ pub enum Whole {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Prints a line on standard output.
-    Say(String),
+    Say(Notice),
     /// Prints a line on standard error.
-    Warn(String),
+    Warn(Notice),
     /// Uploads those of these objects again that are in memory.
     Upload(Vec<ObjectName>),
     /// Starts to write the delta into the shards, in the background.

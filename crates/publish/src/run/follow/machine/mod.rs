@@ -24,10 +24,12 @@ use admit_snapshot::{head::Head, object::ObjectName};
 use indicatif::HumanCount;
 
 pub use self::event::{
-    Changes, Effect, Encoded, Event, Failure, Fed, Hold, Moment, Publication, Request, Shards, Step, Whole,
+    Cause, Changes, Effect, Encoded, Event, Failure, Fed, Hold, Moment, Publication, Request, Shards, Step,
+    Whole,
 };
 use self::{publish::Attempt, renew::Renewal, watch::Watch, whole::NeedsWhole};
 use crate::{
+    output::Notice,
     peer::{
         Unheard,
         outage::{Outage, WHOLE_PAUSE_MAX},
@@ -40,6 +42,9 @@ const GAPS_MAX: u32 = 3;
 
 /// How often in a row something may fail although all peers answer properly: waiting does not mend that.
 const FAILURES_MAX: u32 = 3;
+
+/// The event of the log line about a stored head that is not the published one.
+pub const HEAD_REPLACED: &str = "head_replaced";
 
 /// How many heads without an answer are remembered. Each failed full publish in between adds one.
 const SENT_MAX: usize = 16;
@@ -179,7 +184,6 @@ impl Follower {
     }
 
     /// The published head.
-    #[cfg(test)]
     pub const fn published(&self) -> &Head {
         &self.published
     }
@@ -254,13 +258,15 @@ impl Follower {
 
     fn collected(&mut self, collected: Result<(usize, usize), Failure>, now: Moment) -> Request {
         match collected {
-            Ok((deleted, marked)) => self.say(format!(
-                "Collected garbage: {} objects deleted, {} marked",
-                HumanCount(deleted as u64),
-                HumanCount(marked as u64)
-            )),
+            Ok((deleted, marked)) => {
+                let (deleted, marked) = (deleted as u64, marked as u64);
+                let (many, more) = (HumanCount(deleted), HumanCount(marked));
+                let text = format!("Collected garbage: {many} objects deleted, {more} marked");
+                self.say(Notice::new("collected", text).with("deleted", deleted).with("marked", marked));
+            }
             Err(failure) => {
-                self.warn(format!("warning: garbage could not be collected: {}", failure.text()));
+                let text = format!("warning: garbage could not be collected: {}", failure.text());
+                self.warn(Notice::new("not_collected", text).with("error", failure.text()));
             }
         }
         self.tend(now)
@@ -363,11 +369,11 @@ impl Follower {
         request
     }
 
-    fn say(&mut self, line: String) {
-        self.effects.push(Effect::Say(line));
+    fn say(&mut self, notice: Notice) {
+        self.effects.push(Effect::Say(notice));
     }
 
-    fn warn(&mut self, line: String) {
-        self.effects.push(Effect::Warn(line));
+    fn warn(&mut self, notice: Notice) {
+        self.effects.push(Effect::Warn(notice));
     }
 }

@@ -294,7 +294,7 @@ impl<'a> World<'a> {
         }
         let delta = (!self.delta.is_empty()).then(|| digest(&self.delta, 1));
         self.deltas.extend(delta.map(|delta| (delta, self.delta.clone())));
-        Ok(Encoded { named: Named { directory: Digest([0; 32]), delta, set_aside: None }, objects: 1 })
+        Ok(Encoded { named: Named { directory: Digest([0; 32]), delta, set_aside: None }, writes: 2 })
     }
 
     fn put(&mut self, head: Head, published: &Head) -> Result<Head, Failure> {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     limits::DELTA_BUDGET_BYTES,
+    output::Notice,
     peer::outage::Outage,
     run::changes::{as_of, next_head},
 };
@@ -85,7 +86,8 @@ impl Follower {
                     self.failed_compactions = 0;
                     return self.need_whole(&NeedsWhole::Lasting(told), now);
                 }
-                self.warn(format!("warning: {told}"));
+                let text = format!("warning: {told}");
+                self.warn(Notice::new("not_compacted", text).with("error", failure.text()));
                 self.tend(now)
             }
         }
@@ -178,7 +180,7 @@ impl Follower {
     }
 
     fn encoded(&mut self, mut attempt: Attempt, encoded: &Encoded, now: Moment) -> Request {
-        attempt.writes = encoded.objects + 1;
+        attempt.writes = encoded.writes;
         let next = match &attempt.goal {
             Goal::Changes { changes, .. } => {
                 // The content may be ahead of a feed that has fallen back.
@@ -269,22 +271,29 @@ impl Follower {
             Goal::Changes { changes, asked_at } => {
                 let (as_of, count) = (iso8601(self.head.as_of, 0), HumanCount(changes.count as u64));
                 let secs = now.elapsed.saturating_sub(started_at).as_secs_f64();
-                self.say(format!(
-                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} writes, delta {bytes}, {secs:.3} s"
-                ));
+                let plural = if writes == 1 { "" } else { "s" };
+                let text = format!(
+                    "Published seq {seq}, as of {as_of}: {count} changes, {writes} write{plural}, delta {bytes}, {secs:.3} s"
+                );
+                let notice = Notice::new("published", text).with("seq", seq).with("as_of", as_of);
+                let notice = notice.with("origin_seq", self.head.origin_seq()).with("changes", changes.count);
+                self.say(
+                    notice.with("writes", writes).with("delta_bytes", self.delta_bytes).with("secs", secs),
+                );
                 if self.delta_bytes > DELTA_BUDGET_BYTES && !self.is_compacting {
-                    self.say(
-                        "The delta is full: writing it into the shards, while changes go on being published"
-                            .to_owned(),
-                    );
+                    let text =
+                        "The delta is full: writing it into the shards, while changes go on being published";
+                    self.say(Notice::new("delta_full", text).with("delta_bytes", self.delta_bytes));
                     self.is_compacting = true;
                     self.effects.push(Effect::BeginCompaction);
                 }
                 self.after_changes(*changes, asked_at, now)
             }
             Goal::Shards { objects } => {
-                let objects = HumanCount(objects as u64);
-                self.say(format!("Published seq {seq} with new shards: {objects} objects, delta {bytes}"));
+                let many = HumanCount(objects as u64);
+                let text = format!("Published seq {seq} with new shards: {many} objects, delta {bytes}");
+                let notice = Notice::new("published_shards", text).with("seq", seq).with("objects", objects);
+                self.say(notice.with("delta_bytes", self.delta_bytes));
                 self.tend(now)
             }
         }

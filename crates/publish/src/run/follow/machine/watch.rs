@@ -15,11 +15,11 @@ use admit_snapshot::{
 };
 
 use super::{
-    Failure, Follower, Hold, Moment, NeedsWhole, Phase, Request,
+    Failure, Follower, HEAD_REPLACED, Hold, Moment, NeedsWhole, Phase, Request,
     event::Cause,
     renew::{Then, beyond},
 };
-use crate::{run::publisher::Stray, store::LAG};
+use crate::{output::Notice, run::publisher::Stray, store::LAG};
 
 /// Between two looks at the head: as often as the lease is renewed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -142,9 +142,10 @@ impl Follower {
             }
         };
         let seq = self.head.seq;
-        self.warn(format!(
+        let text = format!(
             "warning: the published head is not the one of seq {seq} that this publisher has put: {what}. Putting it back"
-        ));
+        );
+        self.warn(Notice::new(HEAD_REPLACED, text).with("seq", seq).with("found", what));
         self.renew(now.unix_secs.max(self.head.as_of.saturating_add(1)), Then::Tend, now)
     }
 

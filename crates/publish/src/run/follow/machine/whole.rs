@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Effect, Follower, Moment, Phase, Request, Whole, event::Cause};
+use crate::output::Notice;
 
 /// The publish cannot be completed from here: only a full publish helps.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,8 @@ impl Follower {
             );
             return self.await_as(Phase::BeforeWhole, Request::Sleep(pause));
         }
-        self.warn(format!("warning: {reason}; publishing the whole"));
+        let text = format!("warning: {reason}; publishing the whole");
+        self.warn(Notice::new("publishing_whole", text).with("reason", reason));
         self.begin_whole()
     }
 

@@ -53,9 +53,10 @@ impl Case {
         let store = Store::open_in(world::EDGE, &settings.token, &settings.outside).unwrap();
         let publisher = Publisher::new(store.clone(), settings.key.as_deref(), None).unwrap();
         let from = settings.from.clone().unwrap();
-        let whole = first_whole(&settings, &from, &publisher, &self.lease).unwrap().unwrap();
+        let monitor = monitor(&publisher).unwrap();
+        let whole = first_whole(&settings, &from, &publisher, &self.lease, &monitor).unwrap().unwrap();
         let salt = whole.index.salt();
-        let mut driver = Driver::new(&settings, &self.lease, publisher, whole).unwrap();
+        let mut driver = Driver::new(&settings, &self.lease, publisher, whole, monitor).unwrap();
         let mut follow = || {
             for _ in 0..ROUNDS_MAX {
                 assert!(driver.round().unwrap().is_none());

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use ureq::http::{HeaderMap, Method, StatusCode, header};
 
+use super::{Changes, FeedAnswer, WAIT_SECS, is_http};
 use crate::{
     bearer::Bearer,
     gunzip::{self, Lines},
@@ -32,53 +33,26 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// The longest time for an answer of the change feed.
 const FEED_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long the origin is asked to wait for a change (RFC 7240), in seconds. Many proxies give up after 30 s.
-pub const WAIT_SECS: u64 = 20;
-
 /// The media type of lines of JSON.
 pub const NDJSON: &str = "application/x-ndjson";
 
 /// An origin's URL, and the token for it.
 #[derive(Clone)]
-pub struct Origin {
+pub struct HttpOrigin {
     outside: Outside,
     url: String,
     bearer: Option<Bearer>,
     clock: Arc<clock::Watch>,
 }
 
-/// The answer of an origin's change feed.
-pub enum FeedAnswer {
-    /// Lines of changes; empty if nothing has changed.
-    Changes(Changes),
-    /// The changes that were asked for are no longer kept.
-    Gone,
-    /// Not an answer of the origin: a later attempt may succeed.
-    Unheard(Unheard),
-}
-
-/// An answer of the feed.
-pub struct Changes {
-    /// The lines.
-    pub lines: Lines,
-    /// Why an empty answer may come from something in between, such as a proxy, instead of the origin. `None`
-    /// if the origin's own headers vouch for it.
-    pub doubt: Option<String>,
-}
-
-/// Whether `place` is a URL rather than a path.
-pub fn is_url(place: &str) -> bool {
-    place.starts_with("http://") || place.starts_with("https://")
-}
-
-impl Origin {
+impl HttpOrigin {
     /// The origin at `url`, with `token` if given.
     ///
     /// # Errors
     /// `url` is not a URL, or the token contains invalid characters.
     pub fn new(url: &str, token: Option<&str>, outside: &Outside) -> Result<Self> {
         let parsed: ureq::http::Uri = url.parse().with_context(|| format!("{url:?} is not a URL"))?;
-        if !is_url(url) || parsed.host().is_none() {
+        if !is_http(url) || parsed.host().is_none() {
             bail!("{url:?} is not the URL of an origin, such as https://origin.example.com/export");
         }
         address::check(url)?;
@@ -175,9 +149,12 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> FeedAnswer {
     let Response { status, headers, body } = response;
     let unheard =
         |text: String| FeedAnswer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
+    let seq = seq_of(&headers);
     match status {
         StatusCode::NO_CONTENT => FeedAnswer::Changes(Changes {
+            seq,
             lines: Box::new(std::io::empty()),
+            first_line: 0,
             doubt: doubt(url, status, &headers),
         }),
         StatusCode::GONE => FeedAnswer::Gone,
@@ -188,11 +165,16 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> FeedAnswer {
             };
             match lines.fill_buf() {
                 Err(error) => unheard(error.to_string()),
-                Ok([]) => FeedAnswer::Changes(Changes { lines, doubt: doubt(url, status, &headers) }),
+                Ok([]) => FeedAnswer::Changes(Changes {
+                    lines,
+                    first_line: 0,
+                    doubt: doubt(url, status, &headers),
+                    seq,
+                }),
                 Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
                     unheard(not_its_word(status, &headers, beginning))
                 }
-                Ok(_) => FeedAnswer::Changes(Changes { lines, doubt: None }),
+                Ok(_) => FeedAnswer::Changes(Changes { lines, first_line: 0, doubt: None, seq }),
             }
         }
         _ => unheard(not_its_word(status, &headers, b"")),
@@ -214,7 +196,11 @@ pub fn is_vouched_for(headers: &HeaderMap) -> bool {
     let is_lines = text("content-type").is_some_and(|media_type| {
         media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(NDJSON)
     });
-    is_lines || text("entitlement-seq").is_some_and(|seq| seq.trim().parse::<u64>().is_ok())
+    is_lines || seq_of(headers).is_some()
+}
+
+fn seq_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get("entitlement-seq")?.to_str().ok()?.trim().parse().ok()
 }
 
 fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send>) -> Result<Lines, Unheard> {
@@ -272,7 +258,7 @@ mod tests {
 
     #[test]
     fn only_urls_of_origins_are_accepted() {
-        let new = |url, token| Origin::new(url, token, &Outside::default());
+        let new = |url, token| HttpOrigin::new(url, token, &Outside::default());
         for good in ["http://127.0.0.1:9/export", "https://o.example.com/changes?tenant=1"] {
             assert!(new(good, Some("t")).is_ok(), "{good}");
         }

@@ -1,0 +1,251 @@
+//! Isolates that start or wake: how many reads in a row they wait for, the starting value, and what is loaded behind
+//! answers. A read takes `ROUND_MS`, and reads at the same time take it together.
+
+use admit::{api::reply::Request, ports::Platform as _, snapshot::pack::Pack};
+use admit_testing::memory::{Fault, MemoryBody, MemoryPlatform};
+use serde_json::json;
+
+use crate::faults::{
+    edge::{Business, Edge, START, Signer, fetched_viewer, token, viewer},
+    joined::revoked,
+    origin::{Pair, answer},
+};
+
+const FOREVER: Option<i64> = Some(START + 1_000_000);
+const ROUND_MS: u64 = 100;
+
+/// Status and number of reads in a row.
+fn rounds(edge: &Edge, path: &str, token: &str) -> (u16, u64) {
+    let (clock, authorization) = (edge.platform().clock(), format!("Bearer {token}"));
+    let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
+    let before_ms = clock.now_ms();
+    let answered =
+        clock.run(vec![Box::pin(async { edge.app.handle(&request, MemoryBody::default()).await.status })]);
+    (answered[0].0, (answered[0].1 - before_ms) / ROUND_MS)
+}
+
+/// Does what the platform does after an answer.
+fn refresh_behind(edge: &Edge) -> bool {
+    let mut is_due = false;
+    while let Some(refresh) = edge.app.begin_refresh() {
+        edge.platform().clock().run(vec![Box::pin(edge.app.refresh(refresh))]);
+        is_due = true;
+    }
+    is_due
+}
+
+/// A store in which a business is published through an edge.
+fn published(business: &Business) -> Edge {
+    let edge = Edge::started();
+    business.publish_objects(edge.platform());
+    assert_eq!(edge.put_head(business), 201);
+    edge
+}
+
+/// A new isolate of that store, whose reads take time from now on.
+fn new_isolate(of: &Edge) -> Edge {
+    let edge = of.beside();
+    edge.platform().clock().await_pauses();
+    edge.platform().store().set_latency_ms(ROUND_MS);
+    edge.platform().store().forget_operations();
+    edge
+}
+
+#[test]
+fn a_new_isolate_answers_after_two_reads_in_a_row() {
+    let publisher = published(&Business::new(1, FOREVER));
+    for token in [viewer(), fetched_viewer()] {
+        let edge = new_isolate(&publisher);
+        assert_eq!(rounds(&edge, "/items/1/access", &token), (200, 2));
+        let mut reads = edge.platform().store().reads();
+        // The first isolate has left the issuer's keys in the store.
+        reads.retain(|key| !key.starts_with("jwks/"));
+        assert_eq!(reads.len(), 4, "{reads:?}");
+        assert!(reads[..2].contains(&"head".to_owned()) && reads[..2].contains(&"start".to_owned()));
+        assert!(reads[2..].iter().all(|key| key.starts_with("shard/")), "{reads:?}");
+        assert_eq!(rounds(&edge, "/items/1/access", &token), (200, 0));
+    }
+}
+
+#[test]
+fn an_isolate_that_wakes_answers_after_one_read_unless_shards_have_changed() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let (business, delta) = revoked(2);
+    for (is_joined, reads_in_a_row) in [(true, 1), (false, 2)] {
+        let edge = new_isolate(&publisher);
+        let store = edge.platform().store();
+        assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+        if is_joined {
+            store.insert("head", &business.joined(&delta));
+        } else {
+            store.insert(&business.delta_key(), &delta);
+            store.insert("head", business.jws(Signer::Publisher).as_bytes());
+        }
+        edge.advance_secs(3_600);
+        assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, reads_in_a_row));
+        // Nothing has changed since.
+        edge.advance_secs(3_600);
+        assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 1));
+        Business::new(1, FOREVER).publish(edge.platform());
+    }
+    // New shards: their names are only known from the new index.
+    let edge = new_isolate(&publisher);
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    Business::new(3, None).publish(edge.platform());
+    edge.advance_secs(3_600);
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 3));
+}
+
+/// What is under `start` is believed by its digests alone, and costs one round if it is of no use.
+#[test]
+fn a_starting_value_that_is_of_no_use_costs_a_round_and_nothing_else() {
+    let publisher = published(&Business::new(2, FOREVER));
+    let store = publisher.platform().store();
+    let right = store.peek("start").unwrap();
+    let pack = |objects: &[Vec<u8>]| {
+        let mut pack = Pack::default();
+        assert!(objects.iter().all(|object| pack.push(object)));
+        pack.into_bytes()
+    };
+    let objects = |business: &Business| business.objects.iter().map(|(_, object)| object.clone()).collect();
+    let stale: Vec<Vec<u8>> = objects(&Business::new(1, None));
+    // Whole objects with a byte that differs.
+    let foreign = stale.iter().map(|object| [object.as_slice(), b"\0"].concat()).collect::<Vec<_>>();
+    let values = [
+        None,
+        Some(Vec::new()),
+        Some(b"garbage".to_vec()),
+        Some(right[..right.len() - 1].to_vec()),
+        Some([&right[..right.len() - 1], b"\xff"].concat()),
+        Some(pack(&stale)),
+        Some(pack(&foreign)),
+        Some(vec![b'x'; 25 << 20]),
+    ];
+    for (number, value) in values.into_iter().enumerate() {
+        let edge = new_isolate(&publisher);
+        match value {
+            Some(value) => store.insert("start", &value),
+            None => store.remove("start"),
+        }
+        let (status, rounds) = rounds(&edge, "/items/1/access", &viewer());
+        // A shared shard of items makes the directory of another version the same.
+        assert!(status == 200 && (2..=3).contains(&rounds), "{number}: {status}, {rounds} rounds");
+        assert!(number == 5 || rounds == 3, "{number}");
+    }
+    store.insert("start", &right);
+    store.break_on("start", Fault::Error);
+    assert_eq!(rounds(&new_isolate(&publisher), "/items/1/access", &viewer()), (200, 3));
+    store.mend();
+    assert_eq!(rounds(&new_isolate(&publisher), "/items/1/access", &viewer()), (200, 2));
+}
+
+#[test]
+fn who_looks_at_an_item_finds_the_check_in_memory() {
+    let publisher = published(&Business::new(1, FOREVER));
+    for token in [viewer(), fetched_viewer()] {
+        let edge = new_isolate(&publisher);
+        assert_eq!(rounds(&edge, "/items/1", &token), (200, 2));
+        assert!(refresh_behind(&edge), "the customer's shard is loaded behind the answer");
+        assert_eq!(rounds(&edge, "/items/1/access", &token), (200, 0));
+        // Everything is there: nothing is due.
+        assert_eq!(rounds(&edge, "/items/1", &token), (200, 0));
+        assert!(!refresh_behind(&edge));
+    }
+}
+
+#[test]
+fn nothing_is_loaded_for_tokens_that_are_not_accepted() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let edge = new_isolate(&publisher);
+    assert_eq!(rounds(&edge, "/items/1", "").0, 200);
+    assert!(!refresh_behind(&edge));
+    let expired = token(&json!({"sub": "alice", "exp": START - 1_000}));
+    for token in ["x", &viewer()[..60], expired.as_str()] {
+        edge.platform().store().forget_operations();
+        assert_eq!(rounds(&edge, "/items/1", token).0, 200);
+        refresh_behind(&edge);
+        assert!(edge.platform().store().reads().is_empty(), "{:?}", edge.platform().store().reads());
+    }
+}
+
+#[test]
+fn who_has_signed_in_or_refreshed_finds_the_customers_shard_in_memory() {
+    for (path, body) in [
+        ("/accounts/authenticate", "grant_type=password&username=a&password=b"),
+        ("/oauth2/token", "grant_type=refresh_token&refresh_token=r&client_id=c"),
+    ] {
+        let pair = Pair::new(&[]);
+        Business::new(2, FOREVER).publish(pair.edge.platform());
+        pair.origin().serve(|_| answer(200, &json!({"access_token": viewer(), "expires": START + 100})));
+        let form = [("content-type", "application/x-www-form-urlencoded".to_owned())];
+        assert_eq!(pair.write_as("", "POST", path, body.as_bytes().to_vec().into(), &form).status, 200);
+        let edge = &pair.edge;
+        edge.platform().clock().await_pauses();
+        edge.platform().store().set_latency_ms(ROUND_MS);
+        assert!(refresh_behind(edge), "{path}");
+        assert_eq!(rounds(edge, "/licenses", &viewer()).1, 0, "{path}");
+        // Only the item's shard is missing.
+        assert_eq!(rounds(edge, "/items/1/access", &viewer()), (200, 1), "{path}");
+    }
+}
+
+#[test]
+fn a_failed_sign_in_loads_nothing() {
+    let pair = Pair::new(&[]);
+    pair.origin().serve(|_| answer(401, &json!({"access_token": viewer()})));
+    let form = [("content-type", "application/x-www-form-urlencoded".to_owned())];
+    pair.write_as("", "POST", "/oauth2/token", b"grant_type=password&username=a".to_vec().into(), &form);
+    pair.edge.platform().store().forget_operations();
+    assert!(!refresh_behind(&pair.edge));
+    assert!(pair.edge.platform().store().reads().is_empty());
+}
+
+/// What a sync costs edges and store by either form. `cargo test -- --nocapture` prints it; docs/adr/0057 quotes it.
+#[test]
+fn one_value_or_two() {
+    println!("isolate              form   reads in a row   bytes read");
+    for delta_customers in [1, 1_000] {
+        let publisher = published(&Business::new(1, FOREVER));
+        let (business, delta) = crate::faults::joined::revoked_of(2, delta_customers);
+        let mut costs = Vec::new();
+        for is_joined in [true, false] {
+            let store = publisher.platform().store();
+            store.insert(&business.delta_key(), &delta);
+            let jws = business.jws(Signer::Publisher).into_bytes();
+            let value = if is_joined { business.joined(&delta) } else { jws };
+            Business::new(1, FOREVER).publish(publisher.platform());
+            let woken = new_isolate(&publisher);
+            assert_eq!(rounds(&woken, "/items/1/access", &viewer()).0, 200);
+            store.insert("head", &value);
+            woken.advance_secs(3_600);
+            let mut measure = |name: &str, edge: &Edge| {
+                let before = store.bytes_read();
+                let (status, rounds) = rounds(edge, "/items/1/access", &viewer());
+                assert_eq!(status, 402);
+                let bytes = store.bytes_read() - before;
+                let form = if is_joined { "one" } else { "two" };
+                println!("{name:20} {form:6} {rounds:14} {bytes:12}   (delta of {} bytes)", delta.len());
+                costs.push((rounds, bytes));
+            };
+            measure("woken, changed", &woken);
+            woken.advance_secs(3_600);
+            measure("woken, unchanged", &woken);
+            measure("new", &new_isolate(&publisher));
+        }
+        let [woken, same, new, woken_two, same_two, new_two] = costs[..] else { panic!("{costs:?}") };
+        assert_eq!([woken.0, same.0, new.0], [1, 1, 2]);
+        assert_eq!([woken_two.0, same_two.0, new_two.0], [2, 1, 3]);
+        // The same bytes, but for the line feed; only a head that has not changed costs the delta again.
+        assert_eq!(woken.1, woken_two.1 + 1);
+        assert_eq!(same.1, same_two.1 + delta.len() + 1);
+    }
+}
+
+/// A platform at the start, for isolates without a snapshot.
+#[test]
+fn a_starting_value_alone_is_no_snapshot() {
+    let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+    let publisher = published(&Business::new(1, FOREVER));
+    platform.store().insert("start", &publisher.platform().store().peek("start").unwrap());
+    assert_eq!(Edge::new(platform).check(), 503);
+}

@@ -1,0 +1,109 @@
+// The Worker's archive: the same bytes twice, a complete list of its parts, a deploy without Rust, and the two commands of
+// its README, which lead to a running edge with a published sample.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import Ajv from "@redocly/ajv";
+import { ROOT, Stage, archives, free_port, path_without_rust, until } from "./support/stage.mjs";
+
+const MODULES = ["console.mjs", "generated.js", "index_bg.wasm", "known.mjs", "rpc.mjs"];
+const ENVIRONMENTS = ["", "staging"];
+
+let stage;
+before(() => {
+  stage = new Stage(archives()[0]);
+  stage.install();
+});
+after(() => stage?.remove());
+
+test("two builds of one commit are the same, byte for byte", () => {
+  const [one, again] = archives().map((archive) => readFileSync(archive));
+  assert.ok(one.equals(again));
+  const [archive] = archives();
+  const digest = createHash("sha256").update(one).digest("hex");
+  assert.equal(readFileSync(`${archive}.sha256`, "utf8").split(" ")[0], digest);
+});
+
+test("every file has its checksum", () => {
+  const lines = stage.read("SHA256SUMS").trimEnd().split("\n").map((line) => line.split("  "));
+  const files = (dir) =>
+    readdirSync(join(stage.dir, dir), { withFileTypes: true }).flatMap((entry) => {
+      const name = dir === "" ? entry.name : `${dir}/${entry.name}`;
+      return entry.isDirectory() ? files(name) : [name];
+    });
+  const own = files("").filter((name) => !name.startsWith("node_modules/") && !name.startsWith("."));
+  const listed = lines.map(([, name]) => name);
+  assert.deepEqual(own.filter((name) => !listed.includes(name)), ["SHA256SUMS"]);
+  for (const [digest, name] of lines) {
+    assert.equal(createHash("sha256").update(readFileSync(join(stage.dir, name))).digest("hex"), digest, name);
+  }
+});
+
+test("the list of parts is CycloneDX, and names what the Worker is made of", () => {
+  const schemas = join(ROOT, "node_modules/@cyclonedx/cyclonedx-library/res/schema");
+  const read = (name) => JSON.parse(readFileSync(join(schemas, name), "utf8"));
+  const document = stage.json("sbom.cdx.json");
+  const ajv = new Ajv({ strict: false, validateFormats: false });
+  for (const name of ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"]) {
+    ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}`);
+  }
+  const validate = ajv.compile(read(`bom-${document.specVersion}.SNAPSHOT.schema.json`));
+  assert.ok(validate(document), JSON.stringify(validate.errors, null, 1));
+  const names = document.components.map(({ name }) => name);
+  for (const name of ["jwt-compact", "worker", "wasm-bindgen", "admit-token", "preact"]) assert.ok(names.includes(name), name);
+  for (const name of ["clap", "ureq", "rusqlite"]) assert.ok(!names.includes(name), `${name} is not in the Worker`);
+  assert.ok(document.components.every(({ licenses }) => licenses.length === 1));
+});
+
+test("no program of Rust can be found", () => {
+  for (const dir of path_without_rust().split(":")) assert.ok(!existsSync(join(dir, "cargo")), dir);
+});
+
+for (const environment of ENVIRONMENTS) {
+  test(`wrangler would deploy ${environment === "" ? "the top level" : environment} as it is`, () => {
+    const said = stage.run("npx", ["wrangler", "deploy", "--dry-run", `--env=${environment}`, "--outdir=uploaded"]);
+    assert.doesNotMatch(said, /WARNING|Unexpected fields|exists at the top level/, said);
+    for (const module of MODULES) assert.match(said, new RegExp(`\\b${module.replace(".", "\\.")}\\b`), said);
+    assert.deepEqual(readdirSync(join(stage.dir, "uploaded")).filter((name) => name !== "README.md").sort(), [...MODULES, "index.js"].sort());
+    for (const name of [...MODULES, "index.js"]) {
+      const [uploaded, packed] = ["uploaded", "worker"].map((dir) => readFileSync(join(stage.dir, dir, name)));
+      assert.ok(uploaded.equals(packed), name);
+    }
+    for (const binding of ["SNAPSHOT", "ASSETS", "LIMIT_READS", "LIMIT_WRITES"]) assert.match(said, new RegExp(`env\\.${binding}\\b`), said);
+    stage.run("rm", ["-r", "uploaded"]);
+  });
+}
+
+test("two commands give a running edge with a published sample", async () => {
+  const readme = stage.read("README.md");
+  const [, commands] = readme.match(/```sh\n(npm ci --ignore-scripts\nnpm start)\n```/) ?? [];
+  assert.ok(commands, "the README has the two commands, the first of which has been run");
+  const port = await free_port();
+  const url = `http://127.0.0.1:${port}`;
+  const running = stage.start("npm", ["start", "--", "--port", String(port)]);
+  try {
+    await until("the sample is published", () => {
+      assert.ok(!running.has_ended(), running.said());
+      return running.said().includes("Ctrl-C stops it.");
+    });
+    const [, token] = running.said().match(/Authorization: Bearer ([\w.-]+)"/);
+    const ask = (path, headers) => fetch(`${url}${path}`, { headers });
+    const granted = await ask("/items/5101/access", { authorization: `Bearer ${token}` });
+    assert.equal(granted.status, 200, await granted.clone().text());
+    assert.equal((await granted.json()).item.title, "The Salt Road");
+    assert.equal((await ask("/items/5101/access", { authorization: "Bearer x.y.z" })).status, 401);
+    assert.equal((await ask("/healthz", {})).status, 200);
+    const page = await ask("/console/", {});
+    assert.match(page.headers.get("content-security-policy"), /default-src 'none'/);
+    const samples = await (await ask("/console/samples.json", {})).json();
+    const viewers = new Map(samples.viewers.map((viewer) => [viewer.name, viewer]));
+    const never = viewers.get("never-bought");
+    assert.equal((await ask(`/items/${never.item_id}/access`, { authorization: `Bearer ${never.token}` })).status, 402);
+    // The head is signed by this machine's key, and nobody else can publish.
+    assert.equal((await fetch(`${url}/snapshot/head`, { method: "PUT", body: "x" })).status, 401);
+  } finally {
+    await running.stop();
+  }
+});

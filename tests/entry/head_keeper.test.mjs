@@ -1,0 +1,233 @@
+// The rules of the object that keeps the newest head (docs/adr/0056), by a clock that the test moves: nothing waits.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  CHUNK_BYTES, HeadKeeper, PURGES_AT_ONCE, PURGE_LOST_MS, PURGE_MS, RETRY_MAX_MS, SPACING_MS, described,
+} from "../../src/worker/head_keeper.mjs";
+
+const START = 1_800_000_000_000;
+const MINUTE = 60_000;
+
+const encoded = (payload) => Buffer.from(JSON.stringify(payload)).toString("base64url");
+
+/** The value of a head. `taken` is `[seq, as_of]` of the last one that took something away. */
+function head(seq, as_of, taken, delta = "") {
+  const taken_away = taken && { seq: taken[0], as_of: taken[1] };
+  const jws = `${encoded({ alg: "EdDSA" })}.${encoded({ seq, as_of, taken_away, aud: "ü" })}.sig`;
+  return new TextEncoder().encode(delta === "" ? jws : `${jws}\n${delta}`);
+}
+
+/** A keeper with a clock, a storage that outlives it, and purges that the test may fail, hold or lose. */
+class World {
+  now = START;
+  stored = undefined;
+  alarm = undefined;
+  purges = [];
+  /** What becomes of the next purges; the last one stays. */
+  outcomes = [() => ({ success: true, errors: [] })];
+  logged = [];
+
+  constructor() {
+    this.restart();
+  }
+
+  /** The object is evicted: only what is stored remains. */
+  restart() {
+    this.keeper = new HeadKeeper({
+      storage: {
+        load: () => structuredClone(this.stored),
+        save: (state, value) => {
+          this.stored = JSON.parse(JSON.stringify({ state }));
+          this.stored.value = value?.slice() ?? this.value;
+          this.value = this.stored.value;
+        },
+      },
+      now_ms: () => this.now,
+      purge: async () => {
+        this.purges.push(this.now);
+        const outcome = this.outcomes.length > 1 ? this.outcomes.shift() : this.outcomes[0];
+        return outcome();
+      },
+      wake_at: (ms) => { this.alarm = ms; },
+      log: (problem, times) => this.logged.push([problem, times]),
+    });
+  }
+
+  async announce(value) {
+    const is_newest = this.keeper.announce(value);
+    if (this.keeper.is_dirty()) await this.keeper.drive();
+    return is_newest;
+  }
+
+  /** Lets time pass; alarms ring when they are due. */
+  async pass(ms) {
+    const end = this.now + ms;
+    while (this.alarm !== undefined && this.alarm <= end) {
+      this.now = Math.max(this.now, this.alarm);
+      this.alarm = undefined;
+      await this.keeper.drive();
+    }
+    this.now = end;
+  }
+}
+
+/** No minute has more purges than the bucket of the smallest plan has. */
+function fits(purges) {
+  let bucket = PURGES_AT_ONCE;
+  let before = purges[0] ?? 0;
+  for (const at of purges) {
+    bucket = Math.min(PURGES_AT_ONCE, bucket + (at - before) / PURGE_MS) - 1;
+    before = at;
+    assert.ok(bucket >= -1e-6, `purge at ${at - purges[0]} ms is one too many`);
+  }
+}
+
+test("what a head says of itself is read, with a delta beside it or not", () => {
+  const expected = { seq: 5, as_of: 7, taken_away: { seq: 4, as_of: 6 } };
+  assert.deepEqual(described(head(5, 7, [4, 6])), expected);
+  assert.deepEqual(described(head(5, 7, [4, 6], "\n\u0000binary")), expected);
+  assert.deepEqual(described(head(5, 7)), { seq: 5, as_of: 7, taken_away: undefined });
+  for (const garbage of ["", "a", "a.b.c", `a.${encoded({ seq: 1 })}.c`, `a.${encoded([])}.c`]) {
+    assert.throws(() => described(new TextEncoder().encode(garbage)), garbage);
+  }
+});
+
+test("a head that takes something away is purged at once, and one that gives is not", async () => {
+  const world = new World();
+  assert.equal(world.keeper.newest(), undefined);
+  await world.announce(head(1, 1, [1, 1]));
+  assert.equal(world.purges.length, 1, "a cache may have that there was none");
+  await world.pass(MINUTE);
+  await world.announce(head(2, 2, [1, 1]));
+  await world.announce(head(2, 60, [1, 1]));
+  await world.pass(MINUTE);
+  assert.equal(world.purges.length, 1, "a grant and a renewal have time");
+  await world.announce(head(3, 61, [3, 61]));
+  assert.deepEqual(world.purges.slice(1), [world.now]);
+  await world.pass(MINUTE);
+  // The same head again, as after an answer that was lost, and then one that claims its place.
+  await world.announce(head(3, 61, [3, 61]));
+  assert.equal(world.purges.length, 2);
+  await world.announce(head(3, 61, [3, 61], "another delta"));
+  assert.equal(world.purges.length, 3);
+  await world.pass(MINUTE);
+  // A head that was never announced took something away: the next one tells.
+  await world.announce(head(5, 70, [4, 65]));
+  assert.equal(world.purges.length, 4);
+  await world.pass(MINUTE);
+  // Publishers of earlier releases say nothing.
+  await world.announce(head(6, 71));
+  assert.equal(world.purges.length, 5);
+});
+
+test("an older head changes nothing, whoever announces it", async () => {
+  const world = new World();
+  const newest = head(5, 50, [5, 50]);
+  assert.equal(await world.announce(newest), true);
+  for (const older of [head(4, 99, [4, 99]), head(5, 49, [5, 49]), head(1, 1)]) {
+    assert.equal(await world.announce(older), false);
+    assert.deepEqual(world.keeper.newest(), newest);
+  }
+  assert.throws(() => world.keeper.announce(new TextEncoder().encode("garbage")));
+  assert.deepEqual(world.keeper.newest(), newest);
+  await world.pass(MINUTE);
+  assert.equal(world.purges.length, 1);
+});
+
+test("a storm of 10,000 revocations in a minute is a dozen purges, and the last one is served", async () => {
+  const world = new World();
+  for (let seq = 1; seq <= 10_000; seq++) {
+    await world.announce(head(seq, seq, [seq, seq]));
+    await world.pass(MINUTE / 10_000);
+  }
+  assert.ok(world.purges.length >= 8 && world.purges.length <= 13, `${world.purges.length} purges`);
+  fits(world.purges);
+  const last = world.now;
+  await world.pass(MINUTE);
+  assert.ok(!world.keeper.is_dirty());
+  assert.ok(world.purges.at(-1) >= last - MINUTE / 10_000, "after the last revocation there is a purge");
+  assert.ok(world.purges.at(-1) - last <= 2 * SPACING_MS);
+});
+
+test("a storm without end keeps to five purges a minute and never waits longer than one interval", async () => {
+  const world = new World();
+  for (let seq = 1; seq <= 3_600; seq++) {
+    await world.announce(head(seq, seq, [seq, seq]));
+    await world.pass(1_000);
+  }
+  fits(world.purges);
+  const gaps = world.purges.slice(1).map((at, position) => at - world.purges[position]);
+  assert.ok(Math.max(...gaps) <= PURGE_MS + 1_000, `${Math.max(...gaps)}`);
+  assert.ok(Math.min(...gaps) >= SPACING_MS);
+  // After a quiet while there is a purge at once again.
+  await world.pass(10 * MINUTE);
+  await world.announce(head(9_999, 9_999, [9_999, 9_999]));
+  assert.equal(world.purges.at(-1), world.now);
+});
+
+test("a purge that is refused, fails or is lost is tried again, later and later", async () => {
+  const refused = () => ({ success: false, errors: [{ code: 1, message: "rate limit" }] });
+  const fails = () => { throw new Error("no answer"); };
+  for (const [outcome, problem] of [[refused, "purge: rate limit"], [fails, "purge: no answer"]]) {
+    const world = new World();
+    world.outcomes = [...Array(6).fill(outcome), () => ({ success: true, errors: [] })];
+    await world.announce(head(1, 1, [1, 1]));
+    await world.pass(10 * MINUTE);
+    assert.equal(world.purges.length, 7);
+    fits(world.purges);
+    assert.deepEqual(world.logged.map(([text]) => text), Array(6).fill(problem));
+    const gaps = world.purges.slice(1).map((at, position) => at - world.purges[position]);
+    assert.ok(Math.max(...gaps) <= RETRY_MAX_MS + 1_000, String(gaps));
+    assert.ok(!world.keeper.is_dirty());
+  }
+});
+
+test("one purge at a time; one that never ends is given up", async () => {
+  const world = new World();
+  world.outcomes = [() => new Promise(() => {}), () => undefined];
+  const hanging = world.announce(head(1, 1, [1, 1]));
+  await Promise.resolve();
+  await world.announce(head(2, 2, [2, 2]));
+  assert.equal(world.purges.length, 1);
+  await world.pass(PURGE_LOST_MS);
+  assert.equal(world.purges.length, 2, "where there is no cache, the answer is undefined, and all is well");
+  assert.ok(!world.keeper.is_dirty());
+  await Promise.race([hanging, Promise.resolve()]);
+});
+
+test("a revocation during a purge gets a purge of its own", async () => {
+  const world = new World();
+  let end;
+  world.outcomes = [() => new Promise((resolve) => { end = resolve; }), () => ({ success: true, errors: [] })];
+  const first = world.announce(head(1, 1, [1, 1]));
+  await Promise.resolve();
+  await world.announce(head(2, 2, [2, 2]));
+  end({ success: true, errors: [] });
+  await first;
+  assert.ok(world.keeper.is_dirty());
+  await world.pass(2 * SPACING_MS);
+  assert.equal(world.purges.length, 2);
+  assert.ok(!world.keeper.is_dirty());
+});
+
+test("an object that was evicted goes on where it was", async () => {
+  const world = new World();
+  const value = head(7, 7, [7, 7], "x".repeat(3 * CHUNK_BYTES));
+  world.outcomes = [() => { throw new Error("no answer"); }, () => ({ success: true, errors: [] })];
+  await world.announce(value);
+  world.restart();
+  assert.deepEqual(world.keeper.newest(), value);
+  assert.equal(await world.announce(head(6, 6, [6, 6])), false);
+  assert.ok(world.keeper.is_dirty());
+  await world.pass(MINUTE);
+  assert.equal(world.purges.length, 2);
+  world.restart();
+  // The bucket is stored too.
+  for (let seq = 8; seq < 600; seq++) {
+    world.restart();
+    await world.announce(head(seq, seq, [seq, seq]));
+    await world.pass(1_000);
+  }
+  fits(world.purges);
+});

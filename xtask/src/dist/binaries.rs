@@ -1,0 +1,141 @@
+//! `admit-<version>-<target>.tar.gz`: the programs `admit` and `origin`, linked statically, with completions and man pages.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    archive::Archive,
+    release::{self, Release},
+    sbom, zig,
+};
+use crate::{job, native, paths::Paths, step::Step};
+
+/// The targets of a release. musl: one program for every distribution.
+pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+
+/// The programs, and the packages that have them.
+const PROGRAMS: [(&str, &str); 2] = [("admit", "admit-cli"), ("origin", "origin")];
+
+/// Shells with completions, and the end of a completion's file name in each.
+const SHELLS: [(&str, &str); 3] = [("bash", ".bash"), ("zsh", ".zsh"), ("fish", ".fish")];
+
+/// Writes an archive for each target into `out`. `None` where a target cannot be built here, which is said.
+pub fn make(
+    paths: &Paths,
+    release: &Release,
+    out: &Path,
+    target: Option<&str>,
+) -> Result<Vec<Option<PathBuf>>> {
+    let targets = match target {
+        None => TARGETS.to_vec(),
+        Some(target) => match TARGETS.into_iter().find(|known| *known == target) {
+            Some(target) => vec![target],
+            None => bail!("unknown target {target:?}: a release has {}", TARGETS.join(" and ")),
+        },
+    };
+    let Some(zig) = zig::ensure(paths) else {
+        eprintln!(
+            "skipped: the programs, because cargo-zigbuild cannot be installed: it needs Python and PyPI"
+        );
+        return Ok(targets.iter().map(|_| None).collect());
+    };
+    let pages = pages(paths)?;
+    let one = |target: &&str| {
+        if let Err(error) = add_target(paths, target) {
+            eprintln!("skipped: {target}: {error:#}");
+            return Ok(None);
+        }
+        let built = build(paths, &zig, target)?;
+        let archive = gather(paths, release, target, &built, &pages)?;
+        archive.write(out, release.time).map(Some)
+    };
+    targets.iter().map(one).collect()
+}
+
+fn add_target(paths: &Paths, target: &str) -> Result<()> {
+    let about = format!("adding {target} with rustup");
+    Step::new(paths, "rustup", &about, "seconds").run(Command::new("rustup").args(["target", "add", target]))
+}
+
+/// Builds the programs; says where they are.
+fn build(paths: &Paths, zig: &zig::Zig, target: &str) -> Result<PathBuf> {
+    let mut cargo = zig.cargo()?;
+    cargo.args(["zigbuild", "--release", "--locked", "--bins", "--target", target]);
+    cargo.args(PROGRAMS.iter().flat_map(|(_, package)| ["--package", package]));
+    cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    // Panics name their files: those of Cargo's home would tell where the release was built.
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    cargo.env("RUSTFLAGS", [remap(&cargo_home()?, "/cargo"), remap(&paths.root, "/admit")].join(" "));
+    let about = format!("building the programs for {target}");
+    Step::new(paths, &format!("binaries-{target}"), &about, "some minutes").run(&mut cargo)?;
+    Ok(paths.target.join(target).join("release"))
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    let home = |name| std::env::var_os(name).map(PathBuf::from);
+    let found = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
+    found.context("neither CARGO_HOME nor HOME is set")
+}
+
+/// Completions and man pages, made by programs of this machine.
+fn pages(paths: &Paths) -> Result<PathBuf> {
+    let dir = paths.target.join("dist").join("pages");
+    let _absent = fs::remove_dir_all(&dir);
+    fs::create_dir_all(dir.join("completions"))?;
+    for (name, _) in PROGRAMS {
+        let step = Step::new(paths, name, "building a program that prints its pages", native::EXPECTED);
+        let program = native::build(paths, &step, name, native::DEV)?;
+        for (shell, end) in SHELLS {
+            let script = job::stdout(Command::new(&program).args(["completions", shell]))?;
+            fs::write(dir.join("completions").join(format!("{name}{end}")), script + "\n")?;
+        }
+        job::stdout(Command::new(&program).arg("man").arg(dir.join("man")))?;
+    }
+    Ok(dir)
+}
+
+fn gather(paths: &Paths, release: &Release, target: &str, built: &Path, pages: &Path) -> Result<Archive> {
+    let mut archive = Archive::new(format!("admit-{}-{target}", release.version));
+    let mut parts = std::collections::BTreeSet::new();
+    for (program, package) in PROGRAMS {
+        archive.add_program(program, &built.join(program))?;
+        parts.extend(sbom::crates(paths, package, target)?);
+    }
+    archive.add_dir("", pages)?;
+    archive.add_file("LICENSE", &paths.in_root("LICENSE"))?;
+    archive.add("sbom.cdx.json", sbom::document("admit", release.version, &release.iso8601(), &parts)?);
+    archive.add(release::FILE, release.describe());
+    archive.add_checksums();
+    Ok(archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `cargo binstall` finds the programs where a release has them.
+    #[test]
+    fn binstall_knows_the_names_of_a_release() {
+        for manifest in ["../cli/Cargo.toml", "../origin/Cargo.toml"] {
+            let text = fs::read_to_string(manifest).unwrap();
+            let (_, table) = text.split_once("\n[package.metadata.binstall]\n").unwrap();
+            let value = |name: &str| {
+                let line = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
+                line.and_then(|line| line.strip_suffix('"')).unwrap_or_default().to_owned()
+            };
+            let filled = |text: &str| {
+                let text = text.replace("{ version }", "1.2.3").replace("{ target }", TARGETS[0]);
+                text.replace("{ bin }", "admit").replace("{ binary-ext }", "")
+            };
+            let root = format!("admit-1.2.3-{}", TARGETS[0]);
+            assert!(filled(&value("pkg-url")).ends_with(&format!("/v1.2.3/{root}.tar.gz")), "{manifest}");
+            assert_eq!(filled(&value("bin-dir")), format!("{root}/admit"), "{manifest}");
+            assert_eq!(value("pkg-fmt"), "tgz");
+        }
+    }
+}
