@@ -2,7 +2,7 @@
 //!
 //! [`assume`] has every number that is taken for given. [`demand`] and [`layout`] describe the viewers and the stored
 //! objects, [`caches`] says from where a check is answered, [`cost`] what publishing and KV cost. [`page`] fills the
-//! results into `docs/scale.md`, which is written by hand. A test simulates single checks and compares ([`caches`]).
+//! results into `docs/scale.md`, and [`fresh`] the bounds of a revocation into `docs/freshness.md`; both are written by hand. A test simulates single checks and compares ([`caches`]).
 
 mod assume;
 mod caches;
@@ -31,11 +31,16 @@ pub struct Args {
 
 /// Computes the model and writes page and plot, in the repository at `root`.
 pub fn run(args: &Args, root: &Path) -> Result<()> {
-    let (page, plot) = ("docs/scale.md", "docs/scale.svg");
+    let (page, plot, bounds) = ("docs/scale.md", "docs/scale.svg", "docs/freshness.md");
     let read =
         |relative| fs::read_to_string(root.join(relative)).with_context(|| format!("cannot read {relative}"));
     let results = Results::compute();
-    for (relative, content) in [(page, results.fill(&read(page)?)?), (plot, results.plot())] {
+    let contents = [
+        (page, results.fill(&read(page)?)?),
+        (plot, results.plot()),
+        (bounds, crate::page::fill(&read(bounds)?, &fresh::bounds::values())?),
+    ];
+    for (relative, content) in contents {
         if !args.check {
             fs::write(root.join(relative), content).with_context(|| format!("cannot write {relative}"))?;
             println!("{relative}");

@@ -48,9 +48,12 @@ impl<'a> Access<'a> {
     }
 
     fn write(&self, method: &Method, path: &str, body: Option<String>) -> Result<Reply> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let key = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
         let mut headers: Vec<(HeaderName, String)> = vec![
             (header::AUTHORIZATION, self.merchant.header().context("--merchant")?),
-            (HeaderName::from_static("idempotency-key"), uuid::Uuid::new_v4().to_string()),
+            (HeaderName::from_static("idempotency-key"), key),
         ];
         if body.is_some() {
             headers.push((header::CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned()));

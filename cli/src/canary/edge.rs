@@ -112,11 +112,6 @@ impl Edge {
         Ok(Self { url, viewer, health, probe, outside: outside.clone() })
     }
 
-    /// Its URL.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The time by this machine's clock.
     ///
     /// # Errors

@@ -1,22 +1,24 @@
 //! What the model of the fresh lane takes for given. `docs/scale.md` shows the values and names their sources.
 
-/// Seconds between two questions of an isolate to the lane: `FRESH_SECS`.
-pub const FRESH_SECS: f64 = 2.0;
+use admit::limits::{self, HEAD_DELTA_MAX_BYTES, LANE_SLEPT_INTERVALS, LANE_TIMEOUT_MS};
 
-/// Seconds after its last question to the lane from which an isolate asks before it answers: twice `FRESH_SECS`.
-pub const SLEPT_SECS: f64 = 2.0 * FRESH_SECS;
+/// Seconds between two questions of an isolate to the lane.
+pub const FRESH_SECS: f64 = limits::FRESH_SECS as f64;
+
+/// Seconds after its last question to the lane from which an isolate asks before it answers.
+pub const SLEPT_SECS: f64 = LANE_SLEPT_INTERVALS as f64 * FRESH_SECS;
 
 /// Other values of `FRESH_SECS` whose price is shown.
 pub const INTERVALS: [f64; 5] = [1.0, FRESH_SECS, 5.0, 10.0, 30.0];
 
-/// How long a point of presence keeps the lane's answer, in seconds: `max-age`. It bounds what a lost purge costs.
+/// How long a point of presence keeps the lane's answer, in seconds: `CACHE_SECS` of `src/worker/fresh.mjs`. It bounds what a lost purge costs.
 pub const MAX_AGE_SECS: f64 = 30.0;
 
 /// An isolate does not wait for the lane for longer, in seconds.
-pub const LANE_TIMEOUT_SECS: f64 = 0.25;
+pub const LANE_TIMEOUT_SECS: f64 = LANE_TIMEOUT_MS as f64 / 1e3;
 
 /// The first pause after a failed question to the lane, in seconds.
-pub const LANE_PAUSE_SECS: f64 = 1.0;
+pub const LANE_PAUSE_SECS: f64 = limits::LANE_PAUSE_SECS as f64;
 
 /// Purges that may be sent at once.
 pub const PURGE_BURST: f64 = 25.0;
@@ -25,7 +27,7 @@ pub const PURGE_BURST: f64 = 25.0;
 pub const PURGE_EVERY_SECS: f64 = 12.0;
 
 /// Longest delta that is stored in one value with the head, in bytes.
-pub const CARRIED_BYTES: f64 = (1_024 * 1_024 - 64 * 1_024 - 1) as f64;
+pub const CARRIED_BYTES: f64 = HEAD_DELTA_MAX_BYTES as f64;
 
 /// The Durable Object's answer to a point of presence, in milliseconds: the median of a log-normal distribution.
 pub const OBJECT_MS: f64 = 80.0;
@@ -62,3 +64,16 @@ pub const ASK_SECS: f64 = 0.5;
 
 /// Revocations that are followed for each line of a table.
 pub const SAMPLES: usize = 4_000;
+
+#[cfg(test)]
+mod tests {
+    /// What the Worker's JavaScript has, and the compiler does not see.
+    #[test]
+    fn the_lanes_own_numbers_are_those_of_the_model() {
+        let [fresh, keeper] = ["fresh", "head_keeper"]
+            .map(|name| std::fs::read_to_string(format!("../src/worker/{name}.mjs")).unwrap());
+        assert!(fresh.contains(&format!("const CACHE_SECS = {};", super::MAX_AGE_SECS)));
+        assert!(keeper.contains(&format!("const PURGES_AT_ONCE = {};", super::PURGE_BURST)));
+        assert!(keeper.contains(&format!("const PURGE_MS = {}_000;", super::PURGE_EVERY_SECS)));
+    }
+}

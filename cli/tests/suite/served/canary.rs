@@ -65,7 +65,7 @@ fn a_canary_that_is_stopped_lifts_its_revocation() {
     let subject = Subject::new("service-canary-stopped");
     subject.publish(&catalogue(1), &[]).ok();
     let viewer = subject.viewer("canary");
-    let args = subject.canary_args(&viewer, &["--rounds", "1000"]);
+    let args = subject.canary_args(&viewer, &["--rounds", "15"]);
     let mut command = subject.bench.command(&args);
     let child = command.env("ADMIT_TOKEN", &subject.token).spawn().unwrap();
     while !subject.denylist().iter().any(|entry| entry["state"] == "revoked") {
