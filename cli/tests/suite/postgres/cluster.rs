@@ -15,7 +15,7 @@ use crate::bench::Ended;
 /// Where the server's programs are.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     env::var_os("ADMIT_POSTGRES")
-        .expect("ADMIT_POSTGRES names the directory of initdb, pg_ctl and psql")
+        .unwrap_or_else(|| panic!("ADMIT_POSTGRES names the directory of initdb, pg_ctl and psql"))
         .into()
 });
 

@@ -20,8 +20,8 @@ struct Origin {
 
 impl Origin {
     fn start(shop: &Shop) -> Self {
-        let python =
-            env::var_os("ADMIT_POSTGRES_PYTHON").expect("ADMIT_POSTGRES_PYTHON names a Python with pg8000");
+        let python = env::var_os("ADMIT_POSTGRES_PYTHON")
+            .unwrap_or_else(|| panic!("ADMIT_POSTGRES_PYTHON names a Python with pg8000"));
         let mut command = Command::new(python);
         command.arg(kit("origin.py")).arg("0").env("FEED_TOKEN", TOKEN).env("PGUSER", "admit_reader");
         command.env("PGHOST", shop.cluster.dir()).env("PGPORT", shop.cluster.port.to_string());
