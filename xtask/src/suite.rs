@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every check there is, one summary.
 
+mod running;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,19 +10,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
+use self::running::Dev;
 use crate::{
     bench, build, console,
-    guarded::Guarded,
     job::{self, Stopwatch},
     keys, node,
     paths::Paths,
-    personas,
-    run::{Run, Selection},
+    personas, postgres,
+    run::Run,
     rust::WASM_TARGET,
     schemathesis::{self, Target},
-    server, setup,
+    setup,
     size::Size,
     step::Step,
     tally::{self, Tally},
@@ -29,9 +31,6 @@ use crate::{
 
 /// The advisory database is some megabytes; a network that swallows packets must not hold up the tests.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
-
-/// `dev` starts in seconds, but builds the origin first.
-const DEV_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The example of `admit-playback` that the playback tests ask for signatures.
 const SIGNER: &str = "sign";
@@ -148,7 +147,38 @@ impl Suite<'_> {
         self.command("examples in the documentation", cargo(paths, &examples))?;
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
+        self.postgres()?;
         self.dependencies()
+    }
+
+    /// The database as an origin: tests that start servers, and those that need a Python beside them.
+    fn postgres(&mut self) -> Result<()> {
+        const DATABASE: &str = "PostgreSQL";
+        const HTTP_ORIGIN: &str = "its HTTP origin";
+        const MODULE: &str = "postgres::http_origin";
+        let paths = self.paths;
+        let Some(programs) = postgres::ensure(paths) else {
+            for name in [DATABASE, HTTP_ORIGIN] {
+                self.skip(
+                    name,
+                    "PostgreSQL cannot be installed: it needs apt-get and root, or a user postgres",
+                );
+            }
+            return Ok(());
+        };
+        let tests = |more: &[&str]| {
+            let mut tests = cargo(paths, &["test", "--locked", "--workspace", "--test", "suite", "--"]);
+            tests.args(["--ignored", "--test-threads", "2"]).args(more).env("ADMIT_POSTGRES", &programs);
+            tests
+        };
+        self.command(DATABASE, tests(&["postgres::", "--skip", MODULE]))?;
+        let Some(python) = postgres::python(paths) else {
+            self.skip(HTTP_ORIGIN, "pg8000 cannot be installed: it needs Python 3.10 and PyPI");
+            return Ok(());
+        };
+        let mut tests = tests(&[MODULE]);
+        tests.env("ADMIT_POSTGRES_PYTHON", python);
+        self.command(HTTP_ORIGIN, tests)
     }
 
     /// Licences, sources and bans always; known vulnerabilities where their database can be had.
@@ -369,43 +399,6 @@ fn timed(name: &'static str, work: impl FnOnce() -> Result<(bool, Tally)>) -> Re
     }
     let secs = watch.elapsed().as_secs_f32();
     Ok(Part { name, outcome: PartEnd::Ran { ok, tally }, secs })
-}
-
-/// The `cargo xtask dev` that the tests ask.
-struct Dev {
-    process: Guarded,
-    run: Run,
-    log: PathBuf,
-}
-
-impl Dev {
-    /// Starts it in `dir`, and waits until it has told where everything is.
-    fn start(paths: &Paths, dir: &Path) -> Result<Self> {
-        let selection = Selection { port: None, dir: Some(dir.to_owned()) };
-        let port = server::free_port(0)?.to_string();
-        let log = dir.join("dev.log");
-        let mut process = Guarded::start(paths, "cargo xtask dev", &paths.exe, log.clone(), |command| {
-            command.args(["dev", "--port", &port, "--dir"]).arg(dir);
-            Ok(())
-        })?;
-        let mut run = None;
-        process.wait_until(DEV_LIMIT, "`cargo xtask dev` should run", || {
-            run = Some(Run::running(paths, &selection).map_err(|error| error.to_string())?);
-            Ok(())
-        })?;
-        Ok(Self { process, run: run.context("the run has not told where it is")?, log })
-    }
-
-    /// Ends it. That it starts what ended again must not hide that something ended.
-    fn stop(self) -> Result<()> {
-        drop(self.process);
-        let log = fs::read_to_string(&self.log)?;
-        let failures: Vec<_> = log.lines().filter(|line| line.contains("] starts again in ")).collect();
-        if !failures.is_empty() {
-            bail!("{}. See {}", failures.join("; "), self.log.display());
-        }
-        Ok(())
-    }
 }
 
 /// Gives tests the addresses of Worker and origin, the viewers and the database.

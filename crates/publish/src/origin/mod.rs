@@ -54,7 +54,12 @@ pub struct Changes {
 
 /// Whether `place` is an address of an origin rather than a path.
 pub fn is_url(place: &str) -> bool {
-    is_http(place) || postgres::is_url(place)
+    is_http(place) || is_database(place)
+}
+
+/// Whether `place` is the URL of a database.
+pub fn is_database(place: &str) -> bool {
+    postgres::is_url(place)
 }
 
 /// Whether `place` is the URL of an HTTP service.
@@ -69,7 +74,7 @@ impl Origin {
     /// `url` is invalid, holds a password, or leads over an insecure network; or the token contains invalid
     /// characters.
     pub fn new(url: &str, token: Option<&str>, outside: &Outside) -> Result<Self> {
-        Ok(if postgres::is_url(url) {
+        Ok(if is_database(url) {
             Self::Postgres(Arc::new(PostgresOrigin::new(url, outside)?))
         } else {
             Self::Http(HttpOrigin::new(url, token, outside)?)

@@ -31,7 +31,7 @@ use anyhow::{Context, Result, bail};
 use self::{publisher::Publisher, whole::WholeOutcome};
 use crate::{
     bearer::Credentials,
-    origin::{Origin, is_url},
+    origin::{Origin, is_database, is_url},
     peer::Outside,
     source::Strictness,
     store::{Guard, Holder, Store},
@@ -125,7 +125,8 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
         settings.feed()?;
     }
     // Addresses are printed from here on, so those with a password are refused first.
-    for place in [&settings.from, &settings.changes].into_iter().flatten().filter(|place| is_url(place)) {
+    for place in [&settings.from, &settings.changes].into_iter().flatten().filter(|place| is_database(place))
+    {
         settings.origin(place)?;
     }
     let open = |to| Store::open_in(to, &settings.token, &settings.outside).context("--to");

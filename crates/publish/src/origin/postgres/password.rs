@@ -4,6 +4,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    sync::Once,
 };
 
 use admit_native::private_file;
@@ -54,9 +55,12 @@ pub fn find(file: Option<&Path>, wanted: &Wanted<'_>) -> Result<Option<String>, 
     Ok(in_file(&text, wanted))
 }
 
-/// Warns of a password file that others can read. libpq would not read it.
+/// Warns once of a password file that others can read. libpq would not read it.
 pub fn warn_if_shared(file: Option<&Path>) {
-    file.into_iter().for_each(private_file::warn_if_shared);
+    static WARNED: Once = Once::new();
+    if let Some(file) = file {
+        WARNED.call_once(|| private_file::warn_if_shared(file));
+    }
 }
 
 /// The password in the first line that fits: `host:port:database:user:password`.
