@@ -84,7 +84,8 @@ fn linker_package() -> Result<String> {
     Ok(format!("lld-{}", llvm.context("rust-web-llvm depends on no llvm")?))
 }
 
-fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<()> {
+/// Runs `apt-get`, by `sudo` for others than root.
+pub fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<()> {
     let root = job::stdout(Command::new("id").arg("-u"))? == "0";
     let mut command = Command::new(if root { "apt-get" } else { "sudo" });
     if !root {

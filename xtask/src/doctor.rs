@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     job, node,
     paths::Paths,
+    postgres,
     rust::{WASM_TARGET, WasmRust},
     tools,
 };
@@ -87,6 +88,8 @@ fn rows(paths: &Paths) -> Vec<Row> {
     ];
     let python = version("python3", "--version");
     rows.push(Row::new("python3", python, Remedy::Optional("`test` tries the OpenAPI document with it")));
+    let database = postgres::find().map(|programs| programs.display().to_string());
+    rows.push(Row::new("PostgreSQL", database, Remedy::Optional("`test` installs it where apt-get may")));
     let fresh = node::installed(paths);
     for package in ["wrangler", "workerd", "binaryen", "esbuild", "vite", "jsdom", "@playwright/test"] {
         let found = node::package_version(paths, package).filter(|_| fresh);

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use crate::{job, keys::DevKeys, paths::Paths, personas, run::Run, step::Step, tally::Tally};
+use crate::{job, keys::DevKeys, paths::Paths, personas, python, run::Run, tally::Tally};
 
 /// The version of [`PACKAGES`]; a new one gets a new environment.
 const VERSION: &str = "4.32.5";
@@ -24,36 +24,10 @@ const SEED: &str = "1";
 /// How many requests fuzzing and sequences make of an operation. Examples and coverage, which find most, do not depend on it.
 const EXAMPLES: &str = "8";
 
-/// The oldest Python 3 that schemathesis runs on.
-const OLDEST_PYTHON: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
-
 /// The program, in a virtual environment in the cache. `None` where Python or the packages cannot be had.
 pub fn ensure(paths: &Paths) -> Option<PathBuf> {
-    let dir = paths.cache.join("tools").join(format!("schemathesis-{VERSION}"));
-    let program = dir.join("bin/schemathesis");
-    // Written when everything is installed.
-    let stamp = dir.join("packages.txt");
-    let wanted = fs::read(paths.in_root(PACKAGES)).ok()?;
-    if fs::read(&stamp).is_ok_and(|have| have == wanted) && program.exists() {
-        return Some(program);
-    }
-    install(paths, &dir).inspect_err(|error| eprintln!("{error:#}")).ok()?;
-    fs::write(stamp, wanted).ok()?;
-    Some(program)
-}
-
-fn install(paths: &Paths, dir: &Path) -> Result<()> {
-    if !Command::new("python3").args(["-c", OLDEST_PYTHON]).status().is_ok_and(|status| status.success()) {
-        bail!("schemathesis needs Python 3.10 or newer, with its modules venv and ensurepip");
-    }
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", "--clear"]).arg(dir);
-    Step::new(paths, "schemathesis-venv", "making a Python environment", "some seconds").run(&mut venv)?;
-    let mut pip = Command::new(dir.join("bin/pip"));
-    pip.args(["install", "--quiet", "--require-hashes", "--disable-pip-version-check", "--requirement"]);
-    pip.arg(paths.in_root(PACKAGES));
-    let about = format!("installing schemathesis {VERSION}");
-    Step::new(paths, "schemathesis", &about, "half a minute, once").run(&mut pip)
+    let dir = python::ensure(paths, &format!("schemathesis-{VERSION}"), PACKAGES)?;
+    Some(dir.join("bin/schemathesis")).filter(|program| program.exists())
 }
 
 /// Who is asked: the Worker, or its origin.

@@ -15,7 +15,7 @@ use crate::{
     job::{self, Stopwatch},
     keys, node, operations,
     paths::Paths,
-    personas,
+    personas, postgres,
     run::Run,
     rust::WASM_TARGET,
     schemathesis::{self, Target},
@@ -146,6 +146,7 @@ impl Suite<'_> {
         self.operations()?;
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
+        self.postgres()?;
         self.dependencies()
     }
 
@@ -166,6 +167,36 @@ impl Suite<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The database as an origin: tests that start servers, and those that need a Python beside them.
+    fn postgres(&mut self) -> Result<()> {
+        const DATABASE: &str = "PostgreSQL";
+        const HTTP_ORIGIN: &str = "its HTTP origin";
+        const MODULE: &str = "postgres::http_origin";
+        let paths = self.paths;
+        let Some(programs) = postgres::ensure(paths) else {
+            for name in [DATABASE, HTTP_ORIGIN] {
+                self.skip(
+                    name,
+                    "PostgreSQL cannot be installed: it needs apt-get and root, or a user postgres",
+                );
+            }
+            return Ok(());
+        };
+        let tests = |more: &[&str]| {
+            let mut tests = cargo(paths, &["test", "--locked", "--workspace", "--test", "suite", "--"]);
+            tests.args(["--ignored", "--test-threads", "2"]).args(more).env("ADMIT_POSTGRES", &programs);
+            tests
+        };
+        self.command(DATABASE, tests(&["postgres::", "--skip", MODULE]))?;
+        let Some(python) = postgres::python(paths) else {
+            self.skip(HTTP_ORIGIN, "pg8000 cannot be installed: it needs Python 3.10 and PyPI");
+            return Ok(());
+        };
+        let mut tests = tests(&[MODULE]);
+        tests.env("ADMIT_POSTGRES_PYTHON", python);
+        self.command(HTTP_ORIGIN, tests)
     }
 
     /// Licences, sources and bans always; known vulnerabilities where their database can be had.
