@@ -16,6 +16,7 @@ struct Arguments {
     command: Command,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]

@@ -26,7 +26,7 @@ use std::{
 
 use admit_publish::{
     bearer::{Bearer, Credentials},
-    peer::{Outside, time::Time},
+    peer::Outside,
 };
 use admit_snapshot::time::UnixSecs;
 use anyhow::{Context, Result, bail};

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use admit_publish::peer::wire::{Request, Response, Wire};
+use admit_publish::peer::{
+    time::Time,
+    wire::{Request, Response, Wire},
+};
 use clap::Parser;
 use ureq::http::{HeaderMap, Method, StatusCode};
 

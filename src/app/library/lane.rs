@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl<P: Platform> Loader<'_, P> {
-    /// The newest head by the lane.
-    pub(super) async fn ask_lane(&self) -> Result<Vec<u8>, LoadError> {
+    /// The newest head by the lane; `None` if nothing was announced since there is one.
+    pub(super) async fn ask_lane(&self) -> Result<Option<Vec<u8>>, LoadError> {
         let asked = self.reader.platform.lane().newest().boxed_local();
-        self.in_time(asked, LANE_TIMEOUT_MS).await?.ok_or(LoadError::NotFound)
+        self.in_time(asked, LANE_TIMEOUT_MS).await
     }
 
     /// What the lane said of a head was used, or not: an older head is ignored, and so is anything else that does not
@@ -30,8 +30,7 @@ impl<P: Platform> Loader<'_, P> {
     ) {
         let lane = &mut snapshots.lane;
         match outcome {
-            // Nothing was announced since there is a lane.
-            Ok(()) | Err(LoadError::NotFound) => lane.answered(now),
+            Ok(()) => lane.answered(now),
             Err(error) if error.is_older() => lane.said_older(now),
             Err(error) => {
                 let problem = error.to_string();

@@ -97,13 +97,14 @@ impl<P: Platform> Loader<'_, P> {
         let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
         let (stored, fresh) = join(stored.boxed_local(), fresh.boxed_local()).await;
         let (stored, start) = match stored {
-            Some((value, start)) => (Some((HeadSource::Store, value)), start),
+            Some((value, start)) => (Some((HeadSource::Store, value.map(Some))), start),
             None => (None, None),
         };
         let fresh = fresh.map(|value| (HeadSource::Lane, value));
         for (source, value) in fresh.into_iter().chain(stored) {
             let outcome = match value {
-                Ok(value) => self.version_of(&value, start.as_deref()).await,
+                Ok(Some(value)) => self.version_of(&value, start.as_deref()).await,
+                Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
             self.take(source, outcome);

@@ -185,7 +185,7 @@ fn a_lane_that_says_nothing_or_garbage_is_not_believed_and_asked_less() {
         b"\n".to_vec(),
         vec![0xff; 4_000],
         vec![b'a'; OBJECT_MAX_BYTES],
-        good[..good.len() - 9].as_bytes().to_vec(),
+        good.as_bytes()[..good.len() - 9].to_vec(),
         strange.into_bytes(),
         // Its objects are nowhere.
         other.clone().into_bytes(),

@@ -209,7 +209,7 @@ impl Model {
         forget(store, &head.named().collect())?;
         let object = (name, delta);
         // Some heads carry their delta, some lead to an object.
-        if head.seq % 2 == 0 || !store.carry(&object)? {
+        if head.seq.is_multiple_of(2) || !store.carry(&object)? {
             store.put_objects(&[object])?;
         }
         store
