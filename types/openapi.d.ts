@@ -690,7 +690,7 @@ export interface paths {
         get: operations["getSnapshotHead"];
         /**
          * Publishes a head
-         * @description Publishes. The head is refused while its index, directory or delta is not stored, and one that is older than the published head always.
+         * @description Publishes. The body is the signed head, and may carry its delta behind a line feed: 1 MiB in all. The head is refused while its index, directory or delta is not stored, and one that is older than the published head always.
          */
         put: operations["putSnapshotHead"];
         post?: never;
@@ -800,6 +800,26 @@ export interface paths {
          * @description What this edge has and what its store has, by the code of `admit inspect`. It costs some 40 reads of the store.
          */
         get: operations["getSnapshotReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/snapshot/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sends the objects that an isolate starts with
+         * @description The stored bytes.
+         */
+        get: operations["getSnapshotStart"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5586,6 +5606,24 @@ export interface operations {
             };
             401: components["responses"]["E401InvalidAuthToken"];
             403: components["responses"]["E403InvalidPrivileges"];
+            429: components["responses"]["E429TooManyRequests"];
+            500: components["responses"]["E500InternalError"];
+            503: components["responses"]["E503ServiceUnavailable"];
+        };
+    };
+    getSnapshotStart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Shared200x6"];
+            401: components["responses"]["E401InvalidAuthToken"];
+            403: components["responses"]["E403InvalidPrivileges"];
+            404: components["responses"]["E404ObjectNotFound"];
             429: components["responses"]["E429TooManyRequests"];
             500: components["responses"]["E500InternalError"];
             503: components["responses"]["E503ServiceUnavailable"];
