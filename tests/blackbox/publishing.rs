@@ -3,6 +3,7 @@
 use admit::snapshot::{
     head::Head,
     object::{Digest, FORMAT_VERSION, ObjectKind, ObjectName},
+    pack::unpack,
 };
 
 use super::{
@@ -269,6 +270,10 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         let stored = publisher.send(Wire::get("/snapshot/head"));
         assert_eq!(stored.text(), issuers::sign_head(&head, Signer::Publisher));
     }
+    // What the next isolate reads beside that head.
+    let start = publisher.send(Wire::get("/snapshot/start"));
+    let parts: Vec<_> = unpack(&start.body).unwrap().into_iter().map(|(name, _)| name.digest).collect();
+    assert_eq!((start.status, parts), (200, vec![later.index, later.directory]));
     // A stranger learns only that the service works.
     let told = publisher.subject.send(&Wire::get("/healthz")).json();
     assert_eq!(told, serde_json::json!({"age_secs": 0, "status": "ok"}));
