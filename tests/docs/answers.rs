@@ -104,6 +104,7 @@ pub fn service() -> App<MemoryPlatform> {
     let head = built.head(1, NOW);
     let jws = sign_head(&serde_json::to_value(head).unwrap());
     platform.store().insert("head", jws.as_bytes());
+    platform.lane().open();
     App::new(platform, config()).unwrap()
 }
 

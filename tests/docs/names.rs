@@ -66,6 +66,8 @@ fn variables() {
     let wrangler = read("wrangler.toml");
     let (_, store) = wrangler.split_once("[[kv_namespaces]]\nbinding = \"").unwrap();
     known.insert(store.split_once('"').unwrap().0.to_owned());
+    let (_, lane) = wrangler.split_once("[[durable_objects.bindings]]\nname = \"").unwrap();
+    known.insert(lane.split_once('"').unwrap().0.to_owned());
 
     let configuration = read("docs/configuration.md");
     let mut documented = first_codes(section(&configuration, "Bindings"));

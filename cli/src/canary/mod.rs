@@ -158,10 +158,12 @@ fn measure(args: &Args, stop: &AtomicBool) -> Result<ExitCode> {
     let edges = args.edges.iter().map(|url| Edge::new(url, &viewer, health.clone(), probe, &args.outside));
     let edges = edges.collect::<Result<Vec<_>>>()?;
     let mut marker = marker(args, &edges, &viewer)?;
+    let rest = marker.is_granted_at_rest();
+    // Before anything is changed, so that there is nothing to put back.
+    edges.iter().try_for_each(|edge| edge.check(rest))?;
     let mut report = Report::new(marker.name(), &args.edges);
     let outcome = rounds(args, &edges, &mut *marker, &mut report, stop);
     // Whatever happened: as it was before.
-    let rest = marker.is_granted_at_rest();
     let is_clean = outcome.as_ref().is_ok_and(|at_rest| *at_rest);
     let put_back = if is_clean { Ok(()) } else { marker.set(rest) };
     if let Err(error) = put_back {
@@ -188,9 +190,6 @@ fn rounds(
     stop: &AtomicBool,
 ) -> Result<bool> {
     let rest = marker.is_granted_at_rest();
-    for edge in edges {
-        edge.check(rest)?;
-    }
     let pace = Pace {
         every: Duration::from_millis(args.every_ms),
         settle: Duration::from_secs(args.settle),

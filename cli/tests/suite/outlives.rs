@@ -234,7 +234,7 @@ fn a_follower_with_a_key_outlives_its_tokens() {
     assert_eq!((&renewed["seq"], &renewed["changed_at"]), (&first["seq"], &first["changed_at"]));
     feed.commit(&put(&[customer(1, 5)]));
     wait_until("the change is published", || head()["seq"] == 2);
-    assert_eq!(head()["changed_at"], head()["as_of"].clone());
+    assert!(head()["changed_at"].as_i64() >= renewed["as_of"].as_i64());
     let ended = follower.kill();
     assert!(!ended.stderr.contains("401"), "{}", ended.stderr);
     // The message says what the key needs.

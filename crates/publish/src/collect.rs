@@ -119,7 +119,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Co
         versions_kept: kept,
         versions_dropped: dropped,
         stored: stored.len(),
-        live: live.len(),
+        live: stored.intersection(&live).count(),
         deleted: doomed.len(),
         newly_marked,
         marked: garbage.marked(),

@@ -105,7 +105,7 @@ fn damage_in_the_store_is_counted() {
     let (.., monitor) = follow_tampered_watched(|world, _| world.tamper("head", b"not a head"));
     assert_eq!(value(&values(&monitor), "heads_replaced_total"), 1);
     let (.., monitor) = follow_tampered_watched(|world, head| {
-        let name = head.named().find(|name| name.kind == ObjectKind::Delta).unwrap();
+        let name = head.named().find(|name| name.kind == ObjectKind::Directory).unwrap();
         world.tamper(&name.to_string(), b"spoilt");
     });
     let found = values(&monitor);
@@ -116,6 +116,8 @@ fn damage_in_the_store_is_counted() {
 #[test]
 fn records_that_are_set_aside_are_counted() {
     let world = World::new(&[Step::Quiet], None);
+    let (publisher, monitor) = watched(&world).unwrap();
+    follow_as(&world, publisher, monitor).unwrap();
     world.commit(r#""put":[{"type":"customer","namespace":"vendor","subject":"c9","id":9,"uuid":"no"}]"#);
     let (publisher, monitor) = watched(&world).unwrap();
     follow_as(&world, publisher, Arc::clone(&monitor)).unwrap();
