@@ -81,11 +81,12 @@ pub trait FreshLane {
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError>;
 
     /// Makes a stored value of the key `head` the newest one, unless a newer one is known. If the head takes something
-    /// away, caches are told to forget the head before, after this has ended. The caller sets the time limit.
+    /// away, caches are told to forget the head before, after this has ended. `false` if a newer one is known. The caller
+    /// sets the time limit.
     ///
     /// # Errors
     /// When that was not confirmed; it may have happened.
-    async fn announce(&self, value: &[u8]) -> Result<(), LaneError>;
+    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError>;
 }
 
 /// The lane failed.

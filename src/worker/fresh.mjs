@@ -1,7 +1,7 @@
 // The fresh lane at Cloudflare (docs/adr/0056): the object that has the newest head, and the entrypoint before which
 // Workers Cache stands. Another Worker that binds them gets a signed head, and can purge the cache of it.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-import { CHUNK_BYTES, HeadKeeper } from "./head_keeper.mjs";
+import { CHUNK_BYTES, HeadKeeper, PURGE_LOST_MS } from "./head_keeper.mjs";
 
 const TAG = "head";
 
@@ -40,6 +40,11 @@ class Rows {
   }
 }
 
+/** Fails when a purge has taken too long: an alarm that waits for it keeps the next one from coming. */
+function lost() {
+  return new Promise((_, reject) => setTimeout(() => reject(new Error("no answer in time")), PURGE_LOST_MS));
+}
+
 /** The newest head of this Worker. There is one, named `head`. */
 export class FreshHead extends DurableObject {
   #keeper;
@@ -49,7 +54,7 @@ export class FreshHead extends DurableObject {
     this.#keeper = new HeadKeeper({
       storage: new Rows(ctx.storage),
       now_ms: () => Date.now(),
-      purge: () => ctx.exports.Fresh.purge(),
+      purge: () => Promise.race([ctx.exports.Fresh.purge(), lost()]),
       wake_at: (ms) => ctx.storage.setAlarm(ms),
       log: (problem, times) => console.log(JSON.stringify({ event: "lane", problem, times })),
     });

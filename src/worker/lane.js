@@ -17,9 +17,9 @@ export async function newest() {
   return value.length === 0 ? undefined : value;
 }
 
-/** Makes a stored head the newest one. */
+/** Makes a stored head the newest one; false if the object has a newer one. */
 export async function announce(value) {
-  await env.FRESH_HEAD.getByName("head").announce(value);
+  return env.FRESH_HEAD.getByName("head").announce(value);
 }
 
 const METHODS = { is_there, newest, announce };

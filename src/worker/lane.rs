@@ -45,7 +45,7 @@ impl FreshLane for Lane {
         Ok(value.dyn_ref::<Uint8Array>().map(|value| value.subarray(0, most).to_vec()))
     }
 
-    async fn announce(&self, value: &[u8]) -> Result<(), LaneError> {
-        asked("announce", Some(Uint8Array::from(value))).await.map(drop)
+    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError> {
+        asked("announce", Some(Uint8Array::from(value))).await.map(|is_newest| is_newest.is_truthy())
     }
 }

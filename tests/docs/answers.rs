@@ -105,6 +105,7 @@ pub fn service() -> App<MemoryPlatform> {
     let jws = sign_head(&serde_json::to_value(head).unwrap());
     platform.store().insert("head", jws.as_bytes());
     platform.lane().open();
+    platform.lane().set(Some(jws.as_bytes()));
     App::new(platform, config()).unwrap()
 }
 

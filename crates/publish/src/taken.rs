@@ -108,11 +108,9 @@ impl Deltas {
         if is_gone {
             return Ok(None);
         }
-        for (key, record) in &after.external_ids {
-            let known = before.external_ids.get(key);
-            if known != Some(record) && is_removed(record) {
-                return Ok(None);
-            }
+        // An id that leads to other items takes them away from those who asked by it. It changes seldom.
+        if after.external_ids.iter().any(|(key, record)| before.external_ids.get(key) != Some(record)) {
+            return Ok(None);
         }
         for (key, record) in &after.customers {
             match before.customers.get(key) {

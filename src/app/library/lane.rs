@@ -52,13 +52,18 @@ impl<P: Platform> Loader<'_, P> {
         let told = self.in_time(told, LANE_ANNOUNCE_TIMEOUT_MS).await;
         let snapshots = &mut *self.reader.library.write();
         snapshots.lane.expire();
-        if let Err(error) = &told {
-            let problem = ["announce: ", &error.to_string()].concat();
-            if let Some(times) = snapshots.lane.problem(&problem, self.now()) {
-                Event::Lane { problem: &problem, times }.log(platform.log());
-            }
+        let problem = match told {
+            Ok(true) => None,
+            // Of a publisher's head that was lost or is forged: isolates refuse it if it is, and then have KV alone.
+            Ok(false) => Some("announce: the lane has a newer head".to_owned()),
+            Err(error) => Some(["announce: ", &error.to_string()].concat()),
+        };
+        if let Some(problem) = &problem
+            && let Some(times) = snapshots.lane.problem(problem, self.now())
+        {
+            Event::Lane { problem, times }.log(platform.log());
         }
-        Some(told.is_ok())
+        Some(problem.is_none())
     }
 
     /// The lane's answer, unless it takes longer than `limit_ms`.

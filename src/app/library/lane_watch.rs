@@ -76,12 +76,22 @@ impl LaneWatch {
         let age_secs = now.saturating_sub(self.answered_at);
         if age_secs < self.interval_secs {
             LaneState::Quiet
-        } else if age_secs <= self.interval_secs * LANE_SLEPT_INTERVALS || self.pause_secs > 0 {
-            // A lane that has just failed keeps no request waiting.
+        } else if age_secs < self.slept_secs() || self.has_failed_of_late(now) {
             LaneState::Due
         } else {
             LaneState::Slept
         }
+    }
+
+    const fn slept_secs(&self) -> i64 {
+        self.interval_secs * LANE_SLEPT_INTERVALS
+    }
+
+    /// A lane that fails keeps no request waiting. A single failure is forgotten by an isolate that slept since.
+    const fn has_failed_of_late(&self, now: UnixSecs) -> bool {
+        let failed_at = self.retry_at.saturating_sub(self.pause_secs);
+        self.pause_secs > LANE_PAUSE_SECS
+            || (self.pause_secs > 0 && now.saturating_sub(failed_at) < self.slept_secs())
     }
 
     /// Whether a request is asking it, and has not been lost.
@@ -178,8 +188,8 @@ mod tests {
             (1_000, LaneState::Quiet),
             (1_001, LaneState::Quiet),
             (1_002, LaneState::Due),
-            (1_004, LaneState::Due),
-            (1_005, LaneState::Slept),
+            (1_003, LaneState::Due),
+            (1_004, LaneState::Slept),
             (9_000, LaneState::Slept),
         ] {
             assert_eq!(watch.state(now), state, "{now}");
@@ -189,6 +199,19 @@ mod tests {
         assert_eq!(LaneWatch::default().state(1_000), LaneState::Quiet, "there is none");
         watch.open(0);
         assert_eq!(watch.state(9_000), LaneState::Quiet, "it is off");
+    }
+
+    #[test]
+    fn one_failure_is_forgotten_by_a_sleep_and_two_are_not() {
+        let mut watch = open();
+        watch.answered(1_000);
+        watch.failed("no answer in time", 1_002);
+        assert_eq!(watch.state(1_003), LaneState::Due, "it has just failed");
+        assert_eq!(watch.state(1_055), LaneState::Slept);
+        watch.failed("no answer in time", 1_055);
+        for now in [1_058, 1_500] {
+            assert_eq!(watch.state(now), LaneState::Due, "{now}");
+        }
     }
 
     #[test]

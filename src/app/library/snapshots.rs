@@ -92,7 +92,8 @@ impl Snapshots {
         let lane = self.lane.state(now) != LaneState::Quiet;
         let store = match self.stored_state(now) {
             HeadState::Fresh => !lane,
-            HeadState::Stale => !self.watch.is_refreshing(now),
+            // The lane alone is waited for: the store, which may be slow, is read behind the request.
+            HeadState::Stale => !lane && !self.watch.is_refreshing(now),
             HeadState::Expired | HeadState::Missing | HeadState::Unavailable => true,
         };
         self.begins(Due { store, lane }, now)
@@ -281,11 +282,12 @@ mod tests {
         // The isolate slept: the lane is waited for, and not the store, which is due behind the request.
         assert_eq!(snapshots.head_state(1_040), HeadState::Expired);
         assert!(!snapshots.is_read_elsewhere(1_040));
-        assert_eq!(snapshots.begin_before(1_040), Due { store: true, lane: true });
+        assert_eq!(snapshots.begin_before(1_040), Due { store: false, lane: true });
         assert!(snapshots.is_read_elsewhere(1_040));
         snapshots.lane.failed("no answer", 1_040);
-        assert_eq!(snapshots.head_state(1_040), HeadState::Stale, "the store's head is still being read");
-        assert!(!snapshots.refresh_due(1_040));
+        assert_eq!(snapshots.head_state(1_040), HeadState::Stale);
+        assert_eq!(snapshots.begin_behind(1_040), Some(Due { store: true, lane: false }));
+        assert!(!snapshots.refresh_due(1_040), "the store's head is being read");
         snapshots.watch.confirmed(1_040);
         assert_eq!(snapshots.head_state(1_040), HeadState::Fresh);
     }

@@ -177,22 +177,23 @@ impl<P: Platform> Publisher<'_, P> {
         holder: Option<&str>,
     ) -> Result<Transferred, Reply> {
         let Accepted { head, start } = self.heads().check_head(value, lease, holder).await?;
-        // Isolates start without a starting value as well, only later: the head does not depend on it.
+        let reply = self.put(StoreKey::Head, value).await?;
+        let Reader { library, platform, .. } = self.reader;
+        library.write().watch.expire();
+        library.deny_by(&head, self.tokens, seconds(platform.now_ms()));
+        // Isolates start without a starting value as well, only later: neither head nor lane waits for it.
         let start = async {
             match &start {
                 Some(start) => self.put(StoreKey::Start, start).await.is_ok(),
                 None => false,
             }
         };
-        let (reply, is_start_stored) = join(self.put(StoreKey::Head, value), start.boxed_local()).await;
-        let Reader { library, platform, .. } = self.reader;
+        let (told, is_start_stored) =
+            join(self.loader.announce(value).boxed_local(), start.boxed_local()).await;
         if is_start_stored {
             library.write().start_stored = Some((head.index, head.directory));
         }
-        let reply = reply?;
-        library.write().watch.expire();
-        library.deny_by(&head, self.tokens, seconds(platform.now_ms()));
-        let reply = match self.loader.announce(value).boxed_local().await {
+        let reply = match told {
             None => reply,
             // What is stored stays stored: without the lane it only arrives later.
             Some(is_announced) => stored(if is_announced { ANNOUNCED } else { NOT_ANNOUNCED }),

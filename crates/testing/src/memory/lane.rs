@@ -115,17 +115,18 @@ impl FreshLane for MemoryLane {
         }
     }
 
-    async fn announce(&self, value: &[u8]) -> Result<(), LaneError> {
+    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError> {
         self.announced.set(self.announced.get() + 1);
         if self.is_deaf.get() {
             return Err(LaneError("deaf on cue".to_owned()));
         }
         let order = |value: &[u8]| head(value).map(|head| (head.seq, head.as_of));
         let mut newest = self.newest.borrow_mut();
-        if newest.as_deref().and_then(order) <= order(value) {
+        let is_newest = newest.as_deref().and_then(order) <= order(value);
+        if is_newest {
             *newest = Some(value.to_vec());
         }
-        Ok(())
+        Ok(is_newest)
     }
 }
 

@@ -112,14 +112,3 @@ fn damage_in_the_store_is_counted() {
     assert_eq!((value(&found, "missing_objects_total"), value(&found, "repaired_objects_total")), (1, 1));
     assert!(value(&found, "delta_bytes") > 0);
 }
-
-#[test]
-fn records_that_are_set_aside_are_counted() {
-    let world = World::new(&[Step::Quiet], None);
-    let (publisher, monitor) = watched(&world).unwrap();
-    follow_as(&world, publisher, monitor).unwrap();
-    world.commit(r#""put":[{"type":"customer","namespace":"vendor","subject":"c9","id":9,"uuid":"no"}]"#);
-    let (publisher, monitor) = watched(&world).unwrap();
-    follow_as(&world, publisher, Arc::clone(&monitor)).unwrap();
-    assert_eq!((value(&values(&monitor), "set_aside_records"), world.head().set_aside), (1, Some(1)));
-}
