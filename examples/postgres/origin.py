@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import re
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,8 @@ WAIT_MAX_SECS = 25  # many proxies give up after 30 s
 def connect():
     place = {"unix_sock": f"{HOST}/.s.PGSQL.{PORT}"} if HOST.startswith("/") else {"host": HOST, "port": PORT}
     password = os.environ.get("PGPASSWORD")
+    if HOST not in ("localhost", "127.0.0.1", "::1") and not HOST.startswith("/"):
+        place["ssl_context"] = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT"))
     return pg8000.native.Connection(
         os.environ["PGUSER"], password=password, database=os.environ.get("PGDATABASE"), timeout=60, **place
     )

@@ -329,7 +329,10 @@ fn config(bindings: &str, assets: &str, has_entrypoint: bool, has_lane: bool) ->
     } else {
         format!(
             "const other :Workerd.Worker = (
-  modules = .main.modules,
+  modules = [
+    (name = \"entry.js\", esModule = embed \"entry.js\"),
+{modules}    (name = \"./index_bg.wasm\", wasm = embed \"index_bg.wasm\")
+  ],
   compatibilityDate = {date},
   compatibilityFlags = {flags},
   bindings = [{bindings}{other}(name = \"SNAPSHOT\", kvNamespace = \"kv\")]

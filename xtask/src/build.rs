@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -137,8 +137,20 @@ pub fn worker_build(paths: &Paths, rust: &WasmRust) -> Result<Command> {
         .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
         .env("ESBUILD_BIN", node::esbuild(paths))
-        .env("CARGO_TARGET_DIR", &paths.target);
+        .env("CARGO_TARGET_DIR", &paths.target)
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped(paths)?.join("\x1f"));
     Ok(command)
+}
+
+/// Options of rustc by which panics do not name directories of this machine.
+pub fn remapped(paths: &Paths) -> Result<[String; 2]> {
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    Ok([remap(&cargo_home()?, "/cargo"), remap(&paths.root, "/admit")])
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    let home = |name| std::env::var_os(name).map(PathBuf::from);
+    home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo"))).context("HOME is not set")
 }
 
 /// Puts our entry in the place of the generated one, which it imports (docs/adr/0010).

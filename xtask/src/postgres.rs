@@ -26,9 +26,7 @@ pub fn ensure(paths: &Paths) -> Option<PathBuf> {
     let programs = match find() {
         Some(programs) => programs,
         None => {
-            let install = ["install", "-y", "--no-install-recommends", "postgresql"];
-            let installed = debian::apt(paths, "reading Debian's package lists", "10 s", &["update"])
-                .and_then(|()| debian::apt(paths, "installing PostgreSQL", "a minute", &install));
+            let installed = debian::install_as_root(paths, "postgresql", "installing PostgreSQL", "a minute");
             installed.inspect_err(|error| eprintln!("{error:#}")).ok()?;
             find()?
         }

@@ -70,6 +70,7 @@ fn the_lock_file_of_the_binaries_is_complete() {
     let locked = locked(&lock);
     let manifests = [
         ("admit", "../Cargo.toml"),
+        ("admit-metrics", "../crates/metrics/Cargo.toml"),
         ("admit-native", "../crates/native/Cargo.toml"),
         ("admit-playback", "../crates/playback/Cargo.toml"),
         ("admit-publish", "../crates/publish/Cargo.toml"),

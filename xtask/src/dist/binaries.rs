@@ -6,14 +6,14 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{
     archive::Archive,
     release::{self, Release},
     sbom, zig,
 };
-use crate::{job, native, paths::Paths, step::Step};
+use crate::{build, job, native, paths::Paths, step::Step};
 
 /// The targets of a release. musl: one program for every distribution.
 pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
@@ -68,18 +68,10 @@ fn build(paths: &Paths, zig: &zig::Zig, target: &str) -> Result<PathBuf> {
     cargo.args(["zigbuild", "--release", "--locked", "--bins", "--target", target]);
     cargo.args(PROGRAMS.iter().flat_map(|(_, package)| ["--package", package]));
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-    // Panics name their files: those of Cargo's home would tell where the release was built.
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    cargo.env("RUSTFLAGS", [remap(&cargo_home()?, "/cargo"), remap(&paths.root, "/admit")].join(" "));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", build::remapped(paths)?.join("\x1f"));
     let about = format!("building the programs for {target}");
     Step::new(paths, &format!("binaries-{target}"), &about, "some minutes").run(&mut cargo)?;
     Ok(paths.target.join(target).join("release"))
-}
-
-fn cargo_home() -> Result<PathBuf> {
-    let home = |name| std::env::var_os(name).map(PathBuf::from);
-    let found = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
-    found.context("neither CARGO_HOME nor HOME is set")
 }
 
 /// Completions and man pages, made by programs of this machine.

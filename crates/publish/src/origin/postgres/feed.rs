@@ -7,13 +7,20 @@ use super::{
     CHANGES,
     session::Session,
 };
-use crate::{peer::Unheard, run::changes::BATCH_MAX};
+use crate::peer::Unheard;
 
 /// How long a statement may take. The view is read by an index, so this is for locks and for busy databases.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How many bytes of lines an answer has, but for its last line. More come with the next answer.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The most rows of one answer. A row beyond [`ANSWER_BYTES`] is read and dropped, and all of them have to come within
+/// the time of a statement, whatever a view makes of them.
+const ROWS_MAX: usize = 1_000;
+
+/// Why the silence of a standby says nothing.
+const STANDBY: &str = "a standby answered, which may be behind its primary";
 
 /// What the view has beside a count `after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct Found {
     standing: Standing,
     /// The newest change of the view.
     newest: Option<u64>,
+    /// Whether the database is a standby, which may be behind without end.
+    is_standby: bool,
     lines: Vec<u8>,
 }
 
@@ -67,14 +76,14 @@ impl Found {
         !matches!(self.standing, Standing::Quiet)
     }
 
-    /// The answer about the changes after `after`. The database itself has given it, so there is no doubt.
+    /// The answer about the changes after `after`. The database itself has given it, so that only a standby is in doubt.
     pub fn into_answer(self, after: u64) -> FeedAnswer {
         match self.standing {
             Standing::Gone => FeedAnswer::Gone,
             Standing::Quiet | Standing::Rows => FeedAnswer::Changes(Changes {
                 lines: Box::new(Cursor::new(self.lines)),
                 first_line: after,
-                doubt: None,
+                doubt: self.is_standby.then(|| STANDBY.to_owned()),
                 seq: self.newest,
             }),
         }
@@ -92,7 +101,7 @@ pub fn read(session: &Session, after: u64) -> Result<Found, Unheard> {
         &format!(
             "SELECT (SELECT seq FROM {CHANGES} WHERE seq <= {after} ORDER BY seq DESC LIMIT 1), \
              (SELECT seq FROM {CHANGES} WHERE seq > {after} ORDER BY seq LIMIT 1), \
-             (SELECT seq FROM {CHANGES} ORDER BY seq DESC LIMIT 1)"
+             (SELECT seq FROM {CHANGES} ORDER BY seq DESC LIMIT 1), pg_is_in_recovery()"
         ),
     )?;
     let around = around.ok_or_else(|| session.unheard("a SELECT without FROM has no row"))?;
@@ -105,7 +114,7 @@ pub fn read(session: &Session, after: u64) -> Result<Found, Unheard> {
         let select = format!(
             "SELECT (CASE WHEN jsonb_typeof(line) = 'object' THEN line || jsonb_build_object('seq', seq) \
              ELSE jsonb_build_object('seq', seq, 'line', line) END)::text \
-             FROM (SELECT seq, line FROM {CHANGES} WHERE seq > {after} ORDER BY seq LIMIT {BATCH_MAX}) AS changes \
+             FROM (SELECT seq, line FROM {CHANGES} WHERE seq > {after} ORDER BY seq LIMIT {ROWS_MAX}) AS changes \
              ORDER BY seq"
         );
         session.rows(LIMIT, &select, |row| {
@@ -115,7 +124,8 @@ pub fn read(session: &Session, after: u64) -> Result<Found, Unheard> {
         })?;
     }
     session.commit()?;
-    Ok(Found { standing, newest: number(2), lines })
+    let is_standby = around.get(3) != Some("f");
+    Ok(Found { standing, newest: number(2), is_standby, lines })
 }
 
 #[cfg(test)]

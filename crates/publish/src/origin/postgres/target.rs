@@ -72,7 +72,10 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self> {
         let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)).unwrap_or(url);
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (user, host) = place.rsplit_once('@').unwrap_or(("", place));
+        // A password may have both signs: what may be part of one is not shown.
+        let user = rest.split_once('@').map_or("", |(user, _)| user);
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = host.split('?').next().unwrap_or_default();
         let name = user.split(':').next().unwrap_or_default();
         let shown = if name.is_empty() { host.to_owned() } else { format!("{name}@{host}") };
         let shown = format!("postgres://{shown}");
