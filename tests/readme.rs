@@ -1,5 +1,5 @@
 //! Runs the README's purchase, command by command in a shell, against the `cargo xtask dev` that `cargo xtask test`
-//! has started. Stops that run's origin, and starts it again.
+//! has started. Stops that run's origin, and starts it again. Before that, the canary of docs/freshness.md.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test helpers may panic")]
 
@@ -125,4 +125,19 @@ fn the_purchase_of_the_readme_goes_as_it_says() {
         asked, expected,
         "denied, bought, granted, revoked, denied; without the origin; and with it again"
     );
+}
+
+/// One round instead of three. What was not seen in time ends the command with a failure.
+#[test]
+#[ignore = "needs what `cargo xtask test` starts"]
+fn the_canary_on_a_laptop_is_seen() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/freshness.md")).unwrap();
+    let (_, rest) = page.split_once("\n## See it on a laptop\n").unwrap();
+    let script = lines(rest.split("\n## ").next().unwrap()).join("\n");
+    let marker = format!("{}/marker.jwt", env!("CARGO_TARGET_TMPDIR"));
+    let script = script.replace("cargo xtask ", &format!("{} ", variable("ADMIT_XTASK")));
+    let printed = run(&script.replace("marker.jwt", &marker).replace("--rounds 3", "--rounds 1"));
+    for change in ["revocation  1 of 1", "grant       1 of 1"] {
+        assert!(printed.contains(change), "{printed}");
+    }
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import Ajv from "@redocly/ajv";
@@ -67,6 +68,11 @@ test("the modules are those that import each other, and no others", () => {
     .filter((name) => !name.endsWith(".wasm"))
     .flatMap((name) => [...stage.read(`worker/${name}`).matchAll(/\b(?:from|import)\s*["']\.\/([\w.]+)["']/g)].map(([, other]) => other));
   assert.deepEqual([...new Set([...imported, "index.js"])].sort(), modules.sort());
+});
+
+test("the Wasm names no directory of the machine that built it", () => {
+  const wasm = readFileSync(join(stage.dir, "worker/index_bg.wasm"), "latin1");
+  for (const dir of [homedir(), ROOT]) assert.ok(!wasm.includes(join(dir, "/")), dir);
 });
 
 for (const environment of ENVIRONMENTS) {
