@@ -50,7 +50,8 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION admit.touch FROM PUBLIC;
 
--- The trigger: its arguments are the type of the record, and the column with its key.
+-- The trigger: its arguments are the type of the record, and the column with its key. With a third argument the column
+-- has a customer's number, of which admit.subject makes the key.
 CREATE FUNCTION admit.changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = admit, pg_temp AS $$
 DECLARE
@@ -60,10 +61,9 @@ BEGIN
     IF TG_OP = 'UPDATE' AND OLD *= NEW THEN
         RETURN NULL;
     END IF;
-    -- The edge knows customers by the subject of their tokens. A customer who is gone has noted that herself.
-    IF TG_ARGV[1] = 'customer_id' THEN
-        old_key := (SELECT uuid FROM shop.customers WHERE id = old_key::bigint);
-        new_key := (SELECT uuid FROM shop.customers WHERE id = new_key::bigint);
+    IF TG_NARGS > 2 THEN
+        old_key := admit.subject(old_key);
+        new_key := admit.subject(new_key);
     END IF;
     IF new_key IS NOT NULL THEN
         PERFORM admit.touch(TG_ARGV[0], new_key);
@@ -77,23 +77,29 @@ END $$;
 -- 2. Which tables make which record change. Deferred triggers run at the commit, so the counter is locked for the
 -- commit alone, not for as long as a transaction takes.
 
+-- The edge knows customers by the subject of their tokens. A customer who is gone has noted that herself.
+CREATE FUNCTION admit.subject(number text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT uuid::text FROM shop.customers WHERE id = number::bigint
+$$;
+
 DO $$
 DECLARE
     source record;
 BEGIN
     FOR source IN SELECT * FROM (VALUES
-        ('store', 'merchant', 'id'), ('store', 'app', 'app'),
-        ('products', 'item', 'id'), ('prices', 'item', 'product_id'), ('package_products', 'item', 'package_id'),
-        ('terms', 'access_type', 'id'),
-        ('plans', 'license', 'id'), ('plan_products', 'license', 'plan_id'),
-        ('customers', 'customer', 'uuid'), ('purchases', 'customer', 'customer_id'),
-        ('subscriptions', 'customer', 'customer_id')
-    ) AS sources (source_table, type, key)
+        ('store', 'merchant', 'id', ''), ('store', 'app', 'app', ''),
+        ('products', 'item', 'id', ''), ('prices', 'item', 'product_id', ''),
+        ('package_products', 'item', 'package_id', ''),
+        ('terms', 'access_type', 'id', ''),
+        ('plans', 'license', 'id', ''), ('plan_products', 'license', 'plan_id', ''),
+        ('customers', 'customer', 'uuid', ''), ('purchases', 'customer', 'customer_id', ', ''number'''),
+        ('subscriptions', 'customer', 'customer_id', ', ''number''')
+    ) AS sources (source_table, type, key, more)
     LOOP
         EXECUTE format(
             'CREATE CONSTRAINT TRIGGER admit_%s AFTER INSERT OR UPDATE OR DELETE ON shop.%I '
-            'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION admit.changed(%L, %L)',
-            source.type, source.source_table, source.type, source.key
+            'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION admit.changed(%L, %L%s)',
+            source.type, source.source_table, source.type, source.key, source.more
         );
     END LOOP;
 END $$;
