@@ -18,6 +18,13 @@ pub const ITEM_TEXTS_MAX_BYTES: u32 = 2 * 1024 * 1024;
 /// Longest texts of one item among them. Longer ones are written anew for each check.
 pub const ITEM_TEXT_MAX_BYTES: usize = 32 * 1024;
 
+/// Longest record that is copied for a known viewer or for an item that such viewers ask for: a customer of some 20
+/// accesses. All copies of customers' records together take 4 MiB at most.
+pub const NEAR_RECORD_MAX_BYTES: usize = 512;
+
+/// Items whose records are copied: 1 MiB at most, with those of customers 5 MiB.
+pub const NEAR_ITEMS_MAX: usize = 2048;
+
 /// Age up to which a head is used without reading it again. KV caches at an edge keep a value for at least 30
 /// s anyway.
 pub const HEAD_FRESH_SECS: i64 = 30;

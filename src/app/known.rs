@@ -17,7 +17,12 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use super::{App, Permission, read::InMemory};
+use super::{
+    App, Permission,
+    library::Snapshots,
+    near::{NearItems, NearRecord, NearRecords},
+    read::InMemory,
+};
 use crate::{
     api::reply::{Caching, Reply, Request},
     entitlement::Grant,
@@ -55,16 +60,36 @@ pub struct Granted {
     pub validity: Option<Validity>,
 }
 
-/// The handles of the last [`KNOWN_VIEWERS_MAX`] tokens that were introduced.
+/// The handles of the last [`KNOWN_VIEWERS_MAX`] tokens that were introduced, and the items that they asked for.
 #[derive(Default)]
 pub(super) struct KnownViewers {
     next: Cell<Option<Handle>>,
-    ring: RefCell<Vec<Place>>,
+    near: RefCell<Near>,
 }
 
-/// A handle, the [`epoch`](super::Tokens::epoch) in which its token was verified, and the token. Not the token itself:
-/// memory drops it when others push it out.
-type Place = (Handle, u32, Weak<VerifiedToken>);
+#[derive(Default)]
+struct Near {
+    ring: Vec<Place>,
+    items: NearItems,
+}
+
+/// A known viewer.
+#[derive(Default)]
+struct Place {
+    handle: Handle,
+    /// The [`epoch`](super::Tokens::epoch) in which the token was verified.
+    verified_in: u32,
+    /// Not the token itself: memory drops it when others push it out.
+    token: Weak<VerifiedToken>,
+    customer: NearRecord,
+}
+
+impl Place {
+    /// The token, unless keys or denylist have changed since it was verified.
+    fn token(&self, handle: Handle, epoch: u32) -> Option<Rc<VerifiedToken>> {
+        if self.handle == handle && self.verified_in == epoch { self.token.upgrade() } else { None }
+    }
+}
 
 impl KnownViewers {
     /// Gives a token a handle, in the place of the oldest. `first` is where an instance begins to count: handles of an
@@ -72,21 +97,19 @@ impl KnownViewers {
     fn add(&self, token: &Rc<VerifiedToken>, epoch: u32, first: u32) -> Handle {
         let handle = self.next.get().unwrap_or(first).max(1);
         self.next.set(Some(handle.wrapping_add(1)));
-        let ring = &mut *self.ring.borrow_mut();
+        let ring = &mut self.near.borrow_mut().ring;
         if ring.is_empty() {
             ring.resize_with(KNOWN_VIEWERS_MAX as usize, Default::default);
         }
         if let Some(place) = ring.get_mut(place_of(handle)) {
-            *place = (handle, epoch, Rc::downgrade(token));
+            let customer = NearRecord::default();
+            *place = Place { handle, verified_in: epoch, token: Rc::downgrade(token), customer };
         }
         handle
     }
 
-    /// The token, unless keys or denylist have changed since it was verified.
     fn token(&self, handle: Handle, epoch: u32) -> Option<Rc<VerifiedToken>> {
-        let ring = self.ring.borrow();
-        let (known, verified_in, token) = ring.get(place_of(handle))?;
-        if *known == handle && *verified_in == epoch { token.upgrade() } else { None }
+        self.near.borrow().ring.get(place_of(handle))?.token(handle, epoch)
     }
 }
 
@@ -115,57 +138,52 @@ impl<P: Platform> App<P> {
     /// `query_hash` stands for the rest of the question.
     pub fn grant(&self, handle: Handle, item_id: i64, query_hash: u32) -> Option<Granted> {
         let now = self.now();
-        let token = self.known.token(handle, self.tokens.epoch())?;
-        let stale_from =
-            self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
-        if !self.is_quiet(now)
+        let Near { ring, items } = &mut *self.known.near.borrow_mut();
+        let place = ring.get_mut(place_of(handle))?;
+        let token = place.token(handle, self.tokens.epoch())?;
+        let snapshots = &mut *self.library.write();
+        let stale_from = snapshots.stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
+        if !self.is_quiet(snapshots, now)
             || now >= stale_from
             || !self.tokens.is_in_force(&token, now)
             || self.completion.logs_grants()
         {
             return None;
         }
-        let (grant, until) = self.in_memory(|memory| memory.grant(&token.principal, item_id, now))?;
-        let (number, epoch) = (self.completion.count_request(), self.epoch());
+        let (number, epoch) = (self.completion.count_request(), self.epoch(snapshots));
+        let near = NearRecords {
+            epoch: snapshots.versions.epoch(),
+            item: items.place(item_id)?,
+            customer: &mut place.customer,
+        };
+        let mut memory =
+            InMemory { version: snapshots.versions.current()?, objects: &mut snapshots.objects.cache };
+        let (grant, until) = memory.grant(&token.principal, item_id, near, now)?;
         let until = until.min(stale_from);
         let question = (u64::from(query_hash) << 32) ^ item_id.cast_unsigned().wrapping_add(1);
-        Some(Granted { number, epoch, grant, validity: self.validity(&token, question, now, until) })
+        Some(Granted { number, epoch, grant, validity: validity(&token, question, epoch, now, until) })
     }
 
     /// How long an answer may be given again to the same token, as [`Granted::validity`]: that of an ordinary check which
     /// [lasts](Reply::lasts_until) and was just made. `question` stands for its URL.
     pub fn keep(&self, authorization: &str, question: u64, lasts_until: UnixSecs) -> Option<Validity> {
-        let now = self.now();
-        if !self.is_quiet(now) || self.completion.logs_grants() {
+        let (now, snapshots) = (self.now(), &*self.library.read());
+        if !self.is_quiet(snapshots, now) || self.completion.logs_grants() {
             return None;
         }
         let token = self.tokens.remembered(authorization, now, self.platform.entropy())?;
-        let stale_from =
-            self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
-        self.validity(&token, question, now, lasts_until.min(stale_from))
-    }
-
-    /// How long an answer to `question` stands that would stand until `until`, if it is worth keeping.
-    fn validity(
-        &self,
-        token: &VerifiedToken,
-        question: u64,
-        now: UnixSecs,
-        until: UnixSecs,
-    ) -> Option<Validity> {
-        let until = until.min(token.times.expires_at);
-        // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
-        let is_kept = until > now.saturating_add(1) && token.asked.again(question);
-        is_kept.then(|| Validity { epoch: self.epoch(), since: now, until })
+        let stale_from = snapshots.stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
+        validity(&token, question, self.epoch(snapshots), now, lasts_until.min(stale_from))
     }
 
     /// The number of this request, for the end of its id, if the answer that had this [`Granted::validity`] is still the
     /// right one to the same question; never 0. It costs a comparison or two, so that the caller, which keeps answers,
     /// need not judge them.
     pub fn repeat(&self, validity: &Validity) -> Option<u32> {
-        let now = self.now();
-        let is_known = validity.epoch == self.epoch() && validity.since <= now && now < validity.until;
-        (is_known && self.is_quiet(now)).then(|| self.completion.count_request())
+        let (now, snapshots) = (self.now(), &*self.library.read());
+        let is_known =
+            validity.epoch == self.epoch(snapshots) && validity.since <= now && now < validity.until;
+        (is_known && self.is_quiet(snapshots, now)).then(|| self.completion.count_request())
     }
 
     /// The viewer's part of the bodies of the present epoch.
@@ -194,17 +212,15 @@ impl<P: Platform> App<P> {
 
     /// Whether the current version answers as it is, and no refresh is due: that one is left to an ordinary answer,
     /// which begins it.
-    fn is_quiet(&self, now: UnixSecs) -> bool {
-        let snapshots = &*self.library.read();
+    fn is_quiet(&self, snapshots: &Snapshots, now: UnixSecs) -> bool {
         snapshots.may_answer(now) && !snapshots.refresh_due(now) && !self.tokens.is_refresh_due(now)
     }
 
     /// Stands for everything that an answer depends on beside the question and the moment.
-    fn epoch(&self) -> u32 {
+    fn epoch(&self, snapshots: &Snapshots) -> u32 {
         // Neither count ever goes back, so that no two states have the same sum; and each instance begins at another
         // number, so that answers kept from an earlier instance do not fit.
-        let versions = self.library.read().versions.epoch();
-        self.instance().wrapping_add(versions).wrapping_add(self.tokens.epoch())
+        self.instance().wrapping_add(snapshots.versions.epoch()).wrapping_add(self.tokens.epoch())
     }
 
     fn instance(&self) -> u32 {
@@ -217,4 +233,18 @@ impl<P: Platform> App<P> {
         let version = Rc::clone(snapshots.versions.current()?);
         ask(&mut InMemory { version: &version, objects: &mut snapshots.objects.cache })
     }
+}
+
+/// How long an answer to `question` stands that would stand until `until`, if it is worth keeping.
+fn validity(
+    token: &VerifiedToken,
+    question: u64,
+    epoch: u32,
+    now: UnixSecs,
+    until: UnixSecs,
+) -> Option<Validity> {
+    let until = until.min(token.times.expires_at);
+    // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
+    let is_kept = until > now.saturating_add(1) && token.asked.again(question);
+    is_kept.then_some(Validity { epoch, since: now, until })
 }

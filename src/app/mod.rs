@@ -37,6 +37,7 @@ mod library;
 mod limited;
 mod local;
 mod missing;
+mod near;
 mod pending;
 mod permission;
 mod plan;

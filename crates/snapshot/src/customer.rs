@@ -261,11 +261,23 @@ const PAYMENT_METHOD: u8 = 1 << 1;
 const IS_TRIAL: u8 = 1 << 2;
 
 impl<'a> AccessReader<'a> {
+    /// The next access. The texts of its purchase are not checked.
     fn next(&mut self) -> Result<Access, FormatError> {
-        self.next_with_purchase().map(|(access, _)| access)
+        let (access, has_purchase) = self.next_access()?;
+        if has_purchase {
+            skip_purchase(&mut self.cursor)?;
+        }
+        Ok(access)
     }
 
     fn next_with_purchase(&mut self) -> Result<(Access, Option<Purchase<'a>>), FormatError> {
+        let (access, has_purchase) = self.next_access()?;
+        let purchase = has_purchase.then(|| read_purchase(&mut self.cursor)).transpose()?;
+        Ok((access, purchase))
+    }
+
+    /// The next access, and whether its purchase follows.
+    fn next_access(&mut self) -> Result<(Access, bool), FormatError> {
         self.item_id = self.item_id.wrapping_add(self.cursor.signed()?);
         let id = self.cursor.signed()?;
         let created_at = self.cursor.signed()?;
@@ -280,19 +292,39 @@ impl<'a> AccessReader<'a> {
             Ok(Some(created_at.wrapping_add(self.cursor.signed()?)))
         };
         let (starts_at, expires_at, renews_on) = (date(STARTS_AT)?, date(EXPIRES_AT)?, date(RENEWS_ON)?);
-        let purchase = match flags & PURCHASE {
-            0 => None,
-            _ => Some(read_purchase(&mut self.cursor)?),
-        };
-        Ok((Access { id, item_id: self.item_id, created_at, starts_at, expires_at, renews_on }, purchase))
+        let access = Access { id, item_id: self.item_id, created_at, starts_at, expires_at, renews_on };
+        Ok((access, flags & PURCHASE != 0))
     }
 }
 
-fn read_purchase<'a>(cursor: &mut Cursor<'a>) -> Result<Purchase<'a>, FormatError> {
+/// As [`read_purchase`], for callers that only decide.
+fn skip_purchase(cursor: &mut Cursor<'_>) -> Result<(), FormatError> {
+    let flags = purchase_flags(cursor)?;
+    let skip_text = |cursor: &mut Cursor<'_>| {
+        let len = cursor.count(1)?;
+        cursor.take(len).map(drop)
+    };
+    skip_text(cursor)?;
+    skip_text(cursor)?;
+    if flags & ACCESS_FEE_ID != 0 {
+        cursor.signed()?;
+    }
+    if flags & PAYMENT_METHOD != 0 {
+        skip_text(cursor)?;
+    }
+    Ok(())
+}
+
+fn purchase_flags(cursor: &mut Cursor<'_>) -> Result<u8, FormatError> {
     let flags = cursor.u8()?;
     if flags & !(ACCESS_FEE_ID | PAYMENT_METHOD | IS_TRIAL) != 0 {
         return Err(FormatError::Invalid("purchase flags"));
     }
+    Ok(flags)
+}
+
+fn read_purchase<'a>(cursor: &mut Cursor<'a>) -> Result<Purchase<'a>, FormatError> {
+    let flags = purchase_flags(cursor)?;
     Ok(Purchase {
         is_trial: flags & IS_TRIAL != 0,
         amount: cursor.text()?,

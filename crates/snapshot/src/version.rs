@@ -114,6 +114,12 @@ impl Record {
     }
 }
 
+impl AsRef<[u8]> for Record {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl Version {
     /// Where a record that this version gave was found.
     #[must_use]

@@ -84,7 +84,8 @@ impl<'a> Cursor<'a> {
             return Ok(u64::from(byte));
         }
         let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
+        let mut shift = 0;
+        while shift < u64::BITS {
             let byte = self.u8()?;
             let bits = u64::from(byte & 0x7f);
             // The tenth byte starts at bit 63, so only its lowest bit fits.
@@ -95,6 +96,7 @@ impl<'a> Cursor<'a> {
             if byte & 0x80 == 0 {
                 return Ok(value);
             }
+            shift += 7;
         }
         Err(FormatError::Invalid("varint"))
     }

@@ -172,19 +172,17 @@ fn check(
     Ok(reply.unwrap_or_else(|| Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownItem.code())))
 }
 
-/// The grant of a check, and the moment before which time does not change it; nothing if it is denied or the item is
-/// unknown.
-pub(super) fn grant(
+/// Whether a check is granted. One of an unknown item is not.
+pub(super) fn is_granted(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
     item_id: i64,
     now: UnixSecs,
-) -> Result<Option<(Grant, UnixSecs)>, ReadError> {
-    let grant = decided(look_ups, principal, item_id, now, |decided, _, _| match decided.decision {
-        Decision::Allow(grant) => Some((grant, decided.until)),
-        Decision::Deny(_) => None,
-    })?;
-    Ok(grant.flatten())
+) -> Result<bool, ReadError> {
+    let is_allowed = |decided: Decided, _: &ItemRecord<'_>, _: Option<&CustomerRecord<'_>>| {
+        matches!(decided.decision, Decision::Allow(_))
+    };
+    Ok(decided(look_ups, principal, item_id, now, is_allowed)?.unwrap_or_default())
 }
 
 /// The viewer, as the body of a check shows them.

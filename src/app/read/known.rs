@@ -1,9 +1,9 @@
 //! Checks of known viewers, by their parts: the grant in numbers, and the texts that do not change from check to check.
 
-use super::{LookUps, answers};
+use super::{super::near::NearRecords, LookUps, answers};
 use crate::{
     api::bodies,
-    entitlement::Grant,
+    entitlement::{Decision, Grant, Question, decide},
     snapshot::{
         customer::CustomerRecord,
         index::Tree,
@@ -24,8 +24,28 @@ pub(in crate::app) struct InMemory<'a> {
 
 impl InMemory<'_> {
     /// The grant of a check, if memory has one, and the moment before which time does not change it.
-    pub fn grant(&mut self, principal: &Principal, item_id: i64, now: UnixSecs) -> Option<(Grant, UnixSecs)> {
-        answers::grant(&mut self.look_ups(), principal, item_id, now).ok().flatten()
+    pub fn grant(
+        &mut self,
+        principal: &Principal,
+        item_id: i64,
+        near: NearRecords<'_>,
+        now: UnixSecs,
+    ) -> Option<(Grant, UnixSecs)> {
+        let NearRecords { epoch, item, customer } = near;
+        let (mut far_item, mut far_customer) = (None, None);
+        let item_key = |version: &Version| version.index.item_key(item_id);
+        let item = item.bytes(epoch, &mut far_item, || self.record(Tree::Items, item_key))??;
+        let key = |_: &Version| principal.customer_key;
+        let customer = customer.bytes(epoch, &mut far_customer, || self.record(Tree::Customers, key))?;
+        let item = ItemRecord::without_texts(item).ok()?;
+        let customer = customer.map(CustomerRecord::new).transpose().ok()?;
+        let directory = &self.version.directory;
+        let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
+        let decided = decide(&question).ok()?;
+        match decided.decision {
+            Decision::Allow(grant) => Some((grant, decided.until)),
+            Decision::Deny(_) => None,
+        }
     }
 
     /// [`bodies::access_viewer`] for this viewer.

@@ -258,7 +258,7 @@ impl LookUps<'_> {
                     self.ask(Tree::Items, self.item_key(other))?;
                 }
             }
-            if answers::grant(self, principal, item_id, now)?.is_some() {
+            if answers::is_granted(self, principal, item_id, now)? {
                 return Ok(Some(item_id));
             }
         }
