@@ -54,10 +54,12 @@ class World {
     });
   }
 
-  async announce(value) {
-    const is_newest = this.keeper.announce(value);
+  /** Whether the value is the newest one now. */
+  async announce(value, over) {
+    const newer = this.keeper.announce(value, over);
     if (this.keeper.is_dirty()) await this.keeper.drive();
-    return is_newest;
+    if (newer !== undefined) assert.deepEqual(newer, this.keeper.newest());
+    return newer === undefined;
   }
 
   /** Lets time pass; alarms ring when they are due. */
@@ -133,6 +135,32 @@ test("an older head changes nothing, whoever announces it", async () => {
   assert.deepEqual(world.keeper.newest(), newest);
   await world.pass(MINUTE);
   assert.equal(world.purges.length, 1);
+});
+
+test("a head that the publish route cannot verify is replaced, and only that one", async () => {
+  const world = new World();
+  const [forged, good, newer] = [head(2 ** 53, 9, [1, 1]), head(5, 50, [1, 1]), head(6, 60, [1, 1])];
+  await world.announce(forged);
+  await world.pass(MINUTE);
+  assert.equal(await world.announce(good), false);
+  assert.equal(await world.announce(good, head(2 ** 53, 9, [1, 1], "another delta")), false, "it has another one");
+  assert.equal(await world.announce(good, new Uint8Array()), false);
+  assert.equal(world.purges.length, 1);
+  assert.equal(await world.announce(good, forged), true);
+  assert.deepEqual(world.keeper.newest(), good);
+  assert.equal(world.purges.length, 2, "caches have the forged one");
+  // Another publisher was quicker: what it put there was not found invalid.
+  assert.equal(await world.announce(newer), true);
+  assert.equal(await world.announce(good, forged), false);
+  assert.deepEqual(world.keeper.newest(), newer);
+  // The object's rows were lost, and its state was not.
+  world.restart();
+  delete world.stored.value;
+  world.restart();
+  assert.equal(world.keeper.newest(), undefined);
+  assert.deepEqual(world.keeper.announce(good), new Uint8Array());
+  assert.equal(await world.announce(good, new Uint8Array()), true);
+  assert.deepEqual(world.keeper.newest(), good);
 });
 
 test("a storm of 10,000 revocations in a minute is a dozen purges, and the last one is served", async () => {

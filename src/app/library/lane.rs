@@ -10,8 +10,18 @@ use crate::{
     app::Event,
     limits::{LANE_ANNOUNCE_TIMEOUT_MS, LANE_TIMEOUT_MS},
     ports::{FreshLane as _, LaneError, Log, Platform},
-    snapshot::time::UnixSecs,
+    snapshot::{head_value::HeadValue, time::UnixSecs},
 };
+
+/// What became of a head that the lane was told of.
+enum Told {
+    /// The lane has it.
+    Newest,
+    /// The lane has it instead of a newer one that is invalid.
+    Over(LoadError),
+    /// The lane has a newer one.
+    Refused,
+}
 
 impl<P: Platform> Loader<'_, P> {
     /// The newest head by the lane; `None` if nothing was announced since there is one.
@@ -48,22 +58,41 @@ impl<P: Platform> Loader<'_, P> {
         if !self.reader.library.read().lane.is_open() {
             return None;
         }
-        let told = platform.lane().announce(value).boxed_local();
-        let told = self.in_time(told, LANE_ANNOUNCE_TIMEOUT_MS).await;
+        let told = self.in_time(self.tell(value).boxed_local(), LANE_ANNOUNCE_TIMEOUT_MS).await;
         let snapshots = &mut *self.reader.library.write();
         snapshots.lane.expire();
+        let is_told = matches!(told, Ok(Told::Newest | Told::Over(_)));
         let problem = match told {
-            Ok(true) => None,
-            // Of a publisher's head that was lost or is forged: isolates refuse it if it is, and then have KV alone.
-            Ok(false) => Some("announce: the lane has a newer head".to_owned()),
-            Err(error) => Some(["announce: ", &error.to_string()].concat()),
+            Ok(Told::Newest) => return Some(true),
+            Ok(Told::Over(error)) => {
+                ["announce: an invalid head was replaced: ", &error.to_string()].concat()
+            }
+            Ok(Told::Refused) => "announce: the lane has a newer head".to_owned(),
+            Err(error) => ["announce: ", &error.to_string()].concat(),
         };
-        if let Some(problem) = &problem
-            && let Some(times) = snapshots.lane.problem(problem, self.now())
-        {
-            Event::Lane { problem, times }.log(platform.log());
+        if let Some(times) = snapshots.lane.problem(&problem, self.now()) {
+            Event::Lane { problem: &problem, times }.log(platform.log());
         }
-        Some(problem.is_none())
+        Some(is_told)
+    }
+
+    /// Tells the lane of a head, and a second time if what it has instead is not a newer head that may be used here: the
+    /// lane compares numbers and cannot verify signatures.
+    async fn tell(&self, value: &[u8]) -> Result<Told, LaneError> {
+        let lane = self.reader.platform.lane();
+        let Some(newer) = lane.announce(value, None).await? else { return Ok(Told::Newest) };
+        let Err(error) = self.verify_value(&newer) else { return Ok(Told::Refused) };
+        Ok(match lane.announce(value, Some(&newer)).await? {
+            None => Told::Over(error),
+            Some(_) => Told::Refused,
+        })
+    }
+
+    /// Whether the publisher signed a value of the key `head` for this store, and it carries no other delta than its own.
+    fn verify_value(&self, value: &[u8]) -> Result<(), LoadError> {
+        let value = HeadValue::split(value);
+        let head = self.reader.verify_head(value.jws)?;
+        Ok(value.check_by(&head, |bytes| self.reader.digest_of(bytes))?)
     }
 
     /// The lane's answer, unless it takes longer than `limit_ms`.

@@ -115,18 +115,19 @@ impl FreshLane for MemoryLane {
         }
     }
 
-    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError> {
+    async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError> {
         self.announced.set(self.announced.get() + 1);
         if self.is_deaf.get() {
             return Err(LaneError("deaf on cue".to_owned()));
         }
         let order = |value: &[u8]| head(value).map(|head| (head.seq, head.as_of));
         let mut newest = self.newest.borrow_mut();
-        let is_newest = newest.as_deref().and_then(order) <= order(value);
-        if is_newest {
-            *newest = Some(value.to_vec());
+        let is_over = over.is_some() && over == newest.as_deref();
+        if newest.as_deref().and_then(order) > order(value) && !is_over {
+            return Ok(newest.clone());
         }
-        Ok(is_newest)
+        *newest = Some(value.to_vec());
+        Ok(None)
     }
 }
 
