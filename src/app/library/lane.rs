@@ -30,8 +30,8 @@ impl<P: Platform> Loader<'_, P> {
         self.in_time(asked, LANE_TIMEOUT_MS).await
     }
 
-    /// What the lane said of a head was used, or not: an older head is ignored, and so is anything else that does not
-    /// follow the one in use.
+    /// What the lane said of a head was used, or not: an older head is ignored, and so is anything else that
+    /// does not follow the one in use.
     pub(super) fn note_lane(
         snapshots: &mut Snapshots,
         outcome: Result<(), LoadError>,
@@ -39,15 +39,23 @@ impl<P: Platform> Loader<'_, P> {
         log: &dyn Log,
     ) {
         let lane = &mut snapshots.lane;
-        match outcome {
-            Ok(()) => lane.answered(now),
-            Err(error) if error.is_older() => lane.said_older(now),
+        let (problem, times) = match outcome {
+            Ok(()) => return lane.answered(now),
+            Err(error) if error.is_older() => return lane.said_older(now),
+            Err(error) if error.is_of_objects() => {
+                lane.was_ahead(now);
+                let problem = ["ahead: ", &error.to_string()].concat();
+                let times = lane.problem(&problem, now);
+                (problem, times)
+            }
             Err(error) => {
                 let problem = error.to_string();
-                if let Some(times) = lane.failed(&problem, now) {
-                    Event::Lane { problem: &problem, times }.log(log);
-                }
+                let times = lane.failed(&problem, now);
+                (problem, times)
             }
+        };
+        if let Some(times) = times {
+            Event::Lane { problem: &problem, times }.log(log);
         }
     }
 

@@ -61,6 +61,11 @@ impl LoadError {
 }
 
 impl LoadError {
+    /// Whether the store does not have what a head names, or has something else there: the head itself is valid.
+    pub const fn is_of_objects(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::NotFound | Self::Format(_))
+    }
+
     /// Whether a head may not follow the one in use because it is older.
     pub const fn is_older(&self) -> bool {
         matches!(self, Self::Head(HeadError::Older { .. }))

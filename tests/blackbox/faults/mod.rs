@@ -35,6 +35,7 @@ mod refusals;
 mod refused_requests;
 mod repeat;
 mod rights;
+mod store_behind;
 mod strangers;
 mod support;
 mod unconfirmed;
