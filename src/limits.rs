@@ -51,6 +51,10 @@ pub const LANE_TIMEOUT_MS: u64 = 250;
 /// Time limit for a head to be announced in the lane. The publisher waits for it.
 pub const LANE_ANNOUNCE_TIMEOUT_MS: u64 = 2_000;
 
+/// How long the store may show an older head than the lane, seconds, before the log says so. KV shows a new value
+/// everywhere within 60 s, and an isolate reads it every 30 to 60 s.
+pub const STORE_BEHIND_SECS: i64 = 120;
+
 /// A question to the lane that has not ended after this time counts as lost: its request may have been cancelled.
 pub const LANE_LOST_SECS: i64 = 1;
 

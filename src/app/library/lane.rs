@@ -10,8 +10,11 @@ use crate::{
     app::Event,
     limits::{LANE_ANNOUNCE_TIMEOUT_MS, LANE_TIMEOUT_MS},
     ports::{FreshLane as _, LaneError, Log, Platform},
-    snapshot::{head_value::HeadValue, time::UnixSecs},
+    snapshot::{head::Head, head_value::HeadValue, time::UnixSecs},
 };
+
+/// A head that reached the lane and not the store: a forged one, or a store that does not take writes.
+const STORE_BEHIND: &str = "behind: the store has shown an older head than the lane for more than 120 s";
 
 /// What became of a head that the lane was told of.
 enum Told {
@@ -56,6 +59,16 @@ impl<P: Platform> Loader<'_, P> {
         };
         if let Some(times) = times {
             Event::Lane { problem: &problem, times }.log(log);
+        }
+    }
+
+    /// Logs that the store, which has just shown `head`, stays behind the lane.
+    pub(super) fn note_stored(&self, head: &Head) {
+        let (now, snapshots) = (self.now(), &mut *self.reader.library.write());
+        if snapshots.store_shows(head, now)
+            && let Some(times) = snapshots.lane.problem(STORE_BEHIND, now)
+        {
+            Event::Lane { problem: STORE_BEHIND, times }.log(self.reader.platform.log());
         }
     }
 

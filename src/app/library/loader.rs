@@ -103,7 +103,7 @@ impl<P: Platform> Loader<'_, P> {
         let fresh = fresh.map(|value| (HeadSource::Lane, value));
         for (source, value) in fresh.into_iter().chain(stored) {
             let outcome = match value {
-                Ok(Some(value)) => self.version_of(&value, start.as_deref()).await,
+                Ok(Some(value)) => self.version_of(source, &value, start.as_deref()).await,
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
@@ -169,11 +169,19 @@ impl<P: Platform> Loader<'_, P> {
 
     /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`
     /// is the starting value, if it was read.
-    async fn version_of(&self, value: &[u8], start: Option<&[u8]>) -> Result<Option<Version>, LoadError> {
+    async fn version_of(
+        &self,
+        source: HeadSource,
+        value: &[u8],
+        start: Option<&[u8]>,
+    ) -> Result<Option<Version>, LoadError> {
         let library = self.reader.library;
         let value = HeadValue::split(value);
         self.reader.verify_ahead(value.jws).await;
         let head = self.reader.verify_head(value.jws)?;
+        if source == HeadSource::Store {
+            self.note_stored(&head);
+        }
         let current = library.read().versions.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
         // Revocations do not wait for the head's objects, which may fail to load.

@@ -12,6 +12,7 @@ mod loader;
 mod objects;
 mod reader;
 mod snapshots;
+mod store_lag;
 mod versions;
 
 use std::cell::{Ref, RefCell, RefMut};

@@ -1,10 +1,10 @@
-//! The store behind the fresh lane: it does not have a head's objects yet.
+//! The store behind the fresh lane: it does not have a head's objects yet, or never shows the head.
 
-use admit::ports::Platform as _;
+use admit::{limits::STORE_BEHIND_SECS, ports::Platform as _};
 
 use crate::faults::{
     edge::Signer,
-    fresh::{check, health, lane, laned, logged, publish, version},
+    fresh::{check, health, lane, laned, logged, publish, store_lags, version},
 };
 
 #[test]
@@ -43,4 +43,46 @@ fn no_request_waits_for_a_store_that_cannot_be_read_because_the_lane_is_ahead() 
     let reads = edge.platform().store().reads().len();
     assert_eq!(edge.check(), 200);
     assert_eq!(edge.platform().store().reads().len(), reads);
+}
+
+#[test]
+fn a_head_that_the_store_never_shows_is_logged() {
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    publish(&publisher, &version(2, false));
+    store_lags(&viewers);
+    let seen_after = |secs: u64| {
+        for _ in 0..secs {
+            viewers.advance_secs(1);
+            check(&viewers);
+        }
+        logged(&viewers, "behind: the store has shown an older head")
+    };
+    // The store is read after 30 s, and again 120 s after that.
+    assert_eq!(seen_after(u64::try_from(STORE_BEHIND_SECS).unwrap()), 0);
+    assert_eq!(seen_after(70), 1);
+    viewers.platform().store().mend();
+    let lines = seen_after(40);
+    assert_eq!(seen_after(300), lines, "it shows the head now");
+    assert_eq!(check(&viewers), 402);
+}
+
+#[test]
+fn a_busy_publisher_whose_heads_the_store_shows_late_is_no_problem() {
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    for seq in 2..200 {
+        publish(&publisher, &version(seq, true));
+        // Always one head behind the lane.
+        store_lags(&viewers);
+        viewers.advance_secs(2);
+        check(&viewers);
+        viewers.platform().store().mend();
+    }
+    assert_eq!(health(&viewers)["head_from"], "lane");
+    assert_eq!(logged(&viewers, "behind: "), 0);
 }
