@@ -255,6 +255,10 @@ pub const OBJECT_CACHE_TTL_SECS: u64 = 24 * 3_600;
 /// Time limit for a read of KV. Cold reads take up to a few hundred milliseconds.
 pub const STORE_TIMEOUT_MS: u64 = 3_000;
 
+/// How long a new isolate waits for the starting value before it reads the objects by their names as well. A cold read of
+/// KV takes 80 ms, and one of a hundred takes longer than this.
+pub const START_TIMEOUT_MS: u64 = 250;
+
 /// Number of viewers whose shards wait to be loaded behind an answer. Each request has one at most, so that more only
 /// wait where hundreds of requests are answered at once.
 pub const WARMED_MAX: usize = 16;

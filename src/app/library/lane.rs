@@ -33,20 +33,21 @@ impl<P: Platform> Loader<'_, P> {
         self.in_time(asked, LANE_TIMEOUT_MS).await
     }
 
-    /// What the lane said of a head was used, or not: an older head is ignored, and so is anything else that
+    /// What the lane said of a head at `said_at` was used, or not: an older head is ignored, and so is anything else that
     /// does not follow the one in use.
     pub(super) fn note_lane(
         snapshots: &mut Snapshots,
         outcome: Result<(), LoadError>,
+        said_at: UnixSecs,
         now: UnixSecs,
         log: &dyn Log,
     ) {
         let lane = &mut snapshots.lane;
         let (problem, times) = match outcome {
-            Ok(()) => return lane.answered(now),
-            Err(error) if error.is_older() => return lane.said_older(now),
+            Ok(()) => return lane.answered(said_at),
+            Err(error) if error.is_older() => return lane.said_older(said_at),
             Err(error) if error.is_of_objects() => {
-                lane.was_ahead(now);
+                lane.was_ahead(said_at);
                 let problem = ["ahead: ", &error.to_string()].concat();
                 let times = lane.problem(&problem, now);
                 (problem, times)

@@ -12,6 +12,7 @@ mod loader;
 mod objects;
 mod reader;
 mod snapshots;
+mod start;
 mod store_lag;
 mod versions;
 

@@ -1,9 +1,13 @@
-//! The store behind the fresh lane: it does not have a head's objects yet, or never shows the head.
+//! The store behind the fresh lane: it is slow, does not have a head's objects yet, or never shows the head.
 
-use admit::{limits::STORE_BEHIND_SECS, ports::Platform as _};
+use admit::{
+    limits::{STORE_BEHIND_SECS, STORE_TIMEOUT_MS},
+    ports::Platform as _,
+};
+use admit_testing::memory::{Fault, MemoryBody};
 
 use crate::faults::{
-    edge::Signer,
+    edge::{Signer, check_request, viewer},
     fresh::{check, health, lane, laned, logged, publish, store_lags, version},
 };
 
@@ -43,6 +47,41 @@ fn no_request_waits_for_a_store_that_cannot_be_read_because_the_lane_is_ahead() 
     let reads = edge.platform().store().reads().len();
     assert_eq!(edge.check(), 200);
     assert_eq!(edge.platform().store().reads().len(), reads);
+}
+
+#[test]
+fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    // Until both are due behind the same answer.
+    for _ in 0..14 {
+        viewers.advance_secs(2);
+        assert_eq!(check(&viewers), 200);
+    }
+    publish(&publisher, &version(2, false));
+    viewers.advance_secs(2);
+    let clock = viewers.platform().clock();
+    clock.await_pauses();
+    viewers.platform().store().break_on("head", Fault::Slow(STORE_TIMEOUT_MS));
+    assert_eq!(viewers.check(), 200);
+    let refresh = viewers.app.begin_refresh().unwrap();
+    let authorization = format!("Bearer {}", viewer());
+    let request = check_request(&authorization);
+    let before_ms = clock.now_ms();
+    let ended = clock.run(vec![
+        Box::pin(async {
+            viewers.app.refresh(refresh).await;
+            0
+        }),
+        Box::pin(async {
+            viewers.platform().sleep(100).await;
+            viewers.app.handle(&request, MemoryBody::default()).await.status
+        }),
+    ]);
+    assert_eq!(ended[0].1 - before_ms, STORE_TIMEOUT_MS, "the store was read as well");
+    assert_eq!(ended[1], (402, before_ms + 100));
 }
 
 #[test]
