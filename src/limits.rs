@@ -259,6 +259,9 @@ pub const STORE_TIMEOUT_MS: u64 = 3_000;
 /// KV takes 80 ms, and one of a hundred takes longer than this.
 pub const START_TIMEOUT_MS: u64 = 250;
 
+/// Time limit for the starting value to be stored. The publisher waits for it, and the next head tries again.
+pub const START_WRITE_TIMEOUT_MS: u64 = 2_000;
+
 /// Number of viewers whose shards wait to be loaded behind an answer. Each request has one at most, so that more only
 /// wait where hundreds of requests are answered at once.
 pub const WARMED_MAX: usize = 16;

@@ -1,10 +1,17 @@
 //! What the fresh lane is told by a publish, and what it has instead: newer heads, and heads that nobody can verify.
 
-use admit::snapshot::head::Head;
+use admit::{
+    api::reply::Request,
+    limits::START_WRITE_TIMEOUT_MS,
+    ports::{FreshLane as _, Platform as _},
+    snapshot::head::Head,
+};
+use admit_testing::memory::{Fault, MemoryBody, block_on, poll_once};
+use serde_json::json;
 
 use crate::faults::{
     edge::{Business, Edge, Signer},
-    fresh::{check, lane, laned, logged, publish, store_lags, version},
+    fresh::{check, json_of, lane, laned, logged, publish, store_lags, version},
 };
 
 /// The value of a head whose numbers no publisher reaches.
@@ -71,4 +78,60 @@ fn a_head_of_another_store_is_replaced_in_the_lane() {
     lane(&edge).set(Some(&unreachable(Signer::Publisher, |head| head.aud = Some("staging".to_owned()))));
     assert_eq!(publish(&edge, &of_store(2)), Some(true));
     assert_eq!(lane(&edge).peek(), Some(of_store(2).jws(Signer::Publisher).into_bytes()));
+}
+
+#[test]
+fn a_starting_value_whose_write_hangs_keeps_the_publisher_waiting_for_a_moment_only() {
+    let edge = laned();
+    let (store, clock) = (edge.platform().store(), edge.platform().clock());
+    store.break_on("start", Fault::PutHangs);
+    for seq in [1, 2] {
+        let before_ms = clock.now_ms();
+        assert_eq!(publish(&edge, &version(seq, true)), Some(true), "{seq}");
+        assert!(clock.now_ms() - before_ms <= START_WRITE_TIMEOUT_MS, "{seq}");
+        assert_eq!(lane(&edge).announced(), usize::try_from(seq).unwrap());
+    }
+    assert_eq!((edge.check(), store.peek("start")), (200, None));
+    store.mend();
+    publish(&edge, &version(3, true));
+    assert!(store.peek("start").is_some(), "the next head tries again");
+    publish(&edge, &version(4, true));
+    assert_eq!(store.writes().iter().filter(|key| *key == "start").count(), 3);
+}
+
+#[test]
+fn announcements_of_two_publishers_that_arrive_reversed_leave_the_newer_head() {
+    let first = laned();
+    let second = first.beside();
+    publish(&first, &version(1, true));
+    // Both have stored their heads, the first publisher before the second one. Its announcement is late.
+    let [late, early] = [version(2, true), version(3, false)].map(|business| {
+        business.publish_objects(first.platform());
+        business.jws(Signer::Publisher).into_bytes()
+    });
+    let authorization = first.publisher_authorization();
+    let request = Request {
+        method: "PUT",
+        path: "/snapshot/head",
+        authorization: &authorization,
+        ..Request::default()
+    };
+    // Time limits do not pass meanwhile.
+    first.platform().clock().await_pauses();
+    lane(&first).hold_next();
+    let mut held = Box::pin(first.app.handle(&request, MemoryBody::from(late.clone())));
+    while lane(&first).announced() < 2 {
+        assert!(poll_once(&mut held).is_pending());
+    }
+    assert_eq!(publish(&second, &version(3, false)), Some(true));
+    lane(&first).release();
+    let reply = block_on(held);
+    assert_eq!((reply.status, &json_of(&reply)["announced"]), (201, &json!(false)), "it is told");
+    assert_eq!(lane(&first).peek(), Some(early.clone()));
+    assert_eq!(logged(&first, "announce: the lane has a newer head"), 1);
+    let viewers = first.beside();
+    store_lags(&viewers);
+    assert_eq!(viewers.check(), 402);
+    // Once more, past the route: with what the object had before, as a route that was slow to verify would.
+    assert_eq!(block_on(lane(&first).announce(&late, Some(&late))), Ok(Some(early)));
 }
