@@ -178,6 +178,54 @@ test("a storm of 10,000 revocations in a minute is a dozen purges, and the last 
   assert.ok(world.purges.at(-1) - last <= 2 * SPACING_MS);
 });
 
+test("a storm of 10,000 whose purges are slow, refused or lost is a dozen purges too", async () => {
+  const refused = { success: false, errors: [{ code: 1, message: "rate limit" }] };
+  const purged = { success: true, errors: [] };
+  const world = new World();
+  // Each purge ends when the clock has come that far, if it ends.
+  const running = [];
+  const served = [];
+  const answers = [[3_000, purged], [2_000, refused], [500, refused], [9_000, purged], [Infinity, purged], [4_000, purged]];
+  world.outcomes = [() => new Promise((resolve) => {
+    const began = world.now;
+    assert.ok(running.every(({ end }) => end === Infinity), "one at a time, unless one is lost");
+    const [takes, answer] = answers[world.purges.length - 1] ?? [1_000, purged];
+    running.push({ end: began + takes, ends: () => { resolve(answer); if (answer === purged) served.push(began); } });
+  })];
+  // As the object does: nobody waits for a purge.
+  world.announce = async (value) => {
+    assert.equal(world.keeper.announce(value), undefined);
+    if (world.keeper.is_dirty()) world.keeper.drive();
+  };
+  const pass = async (ms) => {
+    for (const end = world.now + ms; world.now < end;) {
+      world.now = Math.min(end, world.alarm > world.now ? world.alarm : end, ...running.map((purge) => Math.max(purge.end, world.now)));
+      for (const purge of running.filter((purge) => purge.end <= world.now)) {
+        running.splice(running.indexOf(purge), 1);
+        purge.ends();
+      }
+      await new Promise(setImmediate);
+      if (world.alarm <= world.now) {
+        world.alarm = undefined;
+        world.keeper.drive();
+      }
+      await new Promise(setImmediate);
+    }
+  };
+  for (let seq = 1; seq <= 10_000; seq++) {
+    await world.announce(head(seq, seq, [seq, seq]));
+    await pass(MINUTE / 10_000);
+  }
+  const last = world.now - MINUTE / 10_000;
+  await pass(2 * MINUTE);
+  assert.ok(world.purges.length >= answers.length && world.purges.length <= 13, `${world.purges.length} purges`);
+  fits(world.purges);
+  assert.deepEqual(world.logged, [["purge: rate limit", 1], ["purge: rate limit", 2]]);
+  assert.ok(!world.keeper.is_dirty());
+  assert.ok(served.at(-1) >= last, "the last revocation is served");
+  assert.ok(served.at(-1) - last <= PURGE_LOST_MS + PURGE_MS);
+});
+
 test("a storm without end keeps to five purges a minute and never waits longer than one interval", async () => {
   const world = new World();
   for (let seq = 1; seq <= 3_600; seq++) {
