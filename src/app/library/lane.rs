@@ -114,7 +114,7 @@ impl<P: Platform> Loader<'_, P> {
     fn verify_value(&self, value: &[u8]) -> Result<(), LoadError> {
         let value = HeadValue::split(value);
         let head = self.reader.verify_head(value.jws)?;
-        Ok(value.check_by(&head, |bytes| self.reader.digest_of(bytes))?)
+        Ok(self.reader.check_carried(value, &head)?)
     }
 
     /// The lane's answer, unless it takes longer than `limit_ms`.

@@ -195,7 +195,7 @@ impl<P: Platform> Loader<'_, P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        value.check_by(&head, |bytes| self.reader.digest_of(bytes))?;
+        self.reader.check_carried(value, &head)?;
         let delta = value.named(&head);
         if start.is_read() {
             self.open_started(&head, delta, start).await.map(Some)

@@ -14,6 +14,7 @@ use crate::{
     ports::{LaneError, Log, ObjectStore as _, Platform, StoreError},
     snapshot::{
         head::{HEAD_TYPE, Head, HeadError, HeadRules},
+        head_value::HeadValue,
         object::{Digest, FormatError, ObjectName},
     },
     token::{JwsError, verify_jws, verify_jws_ahead},
@@ -147,6 +148,11 @@ impl<P: Platform> Reader<'_, P> {
         }
         name.check_by(&object, |bytes| self.digest_of(bytes))?;
         Ok(object)
+    }
+
+    /// Whether the delta that a value carries is its head's.
+    pub fn check_carried(&self, value: HeadValue<'_>, head: &Head) -> Result<(), HeadError> {
+        value.check_by(head, |delta| self.digest_of(delta))
     }
 
     /// The digest of an object, by the platform.
