@@ -58,6 +58,10 @@ pub const LANE_TIMEOUT_MS: u64 = 250;
 /// Time limit for a head to be announced in the lane. The publisher waits for it.
 pub const LANE_ANNOUNCE_TIMEOUT_MS: u64 = 2_000;
 
+/// How long the store may show an older head than the lane, seconds, before the log says so. KV shows a new value
+/// everywhere within 60 s, and an isolate reads it every 30 to 60 s.
+pub const STORE_BEHIND_SECS: i64 = 120;
+
 /// A question to the lane that has not ended after this time counts as lost: its request may have been cancelled.
 pub const LANE_LOST_SECS: i64 = 1;
 
@@ -257,6 +261,13 @@ pub const OBJECT_CACHE_TTL_SECS: u64 = 24 * 3_600;
 
 /// Time limit for a read of KV. Cold reads take up to a few hundred milliseconds.
 pub const STORE_TIMEOUT_MS: u64 = 3_000;
+
+/// How long a new isolate waits for the starting value before it reads the objects by their names as well. A cold read of
+/// KV takes 80 ms, and one of a hundred takes longer than this.
+pub const START_TIMEOUT_MS: u64 = 250;
+
+/// Time limit for the starting value to be stored. The publisher waits for it, and the next head tries again.
+pub const START_WRITE_TIMEOUT_MS: u64 = 2_000;
 
 /// Number of viewers whose shards wait to be loaded behind an answer. Each request has one at most, so that more only
 /// wait where hundreds of requests are answered at once.

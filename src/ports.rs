@@ -80,13 +80,16 @@ pub trait FreshLane {
     /// When there was no answer, or an invalid one.
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError>;
 
-    /// Makes a stored value of the key `head` the newest one, unless a newer one is known. If the head takes something
-    /// away, caches are told to forget the head before, after this has ended. `false` if a newer one is known. The caller
-    /// sets the time limit.
+    /// Makes a stored value of the key `head` the newest one, unless a newer one is known, which is returned then. If the
+    /// head takes something away, caches are told to forget the head before, after this has ended. The caller sets the time
+    /// limit.
+    ///
+    /// The lane cannot verify a head. `over` is a newer value that it returned before, and that the caller found invalid:
+    /// as long as the lane has that one, it is replaced.
     ///
     /// # Errors
     /// When that was not confirmed; it may have happened.
-    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError>;
+    async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError>;
 }
 
 /// The lane failed.

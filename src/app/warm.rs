@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use super::{
-    App, Patience, Plan,
+    App, Plan,
+    missing::Patience,
     pending::{Refresh, Refreshed},
     plan::ReadPlan,
 };

@@ -60,11 +60,11 @@ export class FreshHead extends DurableObject {
     });
   }
 
-  announce(value) {
-    const is_newest = this.#keeper.announce(value);
+  announce(value, over) {
+    const newer = this.#keeper.announce(value, over);
     // Not awaited: the answer goes out first. The alarm comes back to what is left.
     if (this.#keeper.is_dirty()) this.ctx.waitUntil(this.#keeper.drive());
-    return is_newest;
+    return newer;
   }
 
   newest() {

@@ -36,6 +36,8 @@ const is_same = (one, other) => one !== undefined && other !== undefined && one.
 
 const is_older = (one, other) => one.seq < other.seq || (one.seq === other.seq && one.as_of < other.as_of);
 
+const EMPTY = new Uint8Array();
+
 const is_equal = (one, other) => one.length === other.length && one.every((byte, position) => byte === other[position]);
 
 const NEW = {
@@ -85,21 +87,25 @@ export class HeadKeeper {
   }
 
   /**
-   * Makes a value the newest one, unless it is older than that, and returns whether it is. `drive` does the rest: the
-   * publisher does not wait for a purge.
+   * Makes a value the newest one. If it is older than that, nothing changes and the newest one is returned, unless that is
+   * `over`: the publish route could not verify it. `drive` does the rest: the publisher does not wait for a purge.
    */
-  announce(value) {
+  announce(value, over) {
     const head = described(value);
     const before = this.#state.head;
-    if (before !== undefined && is_older(head, before)) return false;
-    const is_known = before !== undefined && is_same(head, before) && is_equal(value, this.#value);
-    if (is_known) return true;
-    // A head that says nothing counts as urgent; so does a second one that claims the same place in the order.
-    const is_calm = before !== undefined && is_same(head.taken_away, before.taken_away) && !is_same(head.taken_away, head);
+    const newest = this.#value ?? EMPTY;
+    const is_over = over !== undefined && is_equal(over, newest);
+    if (before !== undefined && is_older(head, before) && !is_over) return newest;
+    const is_known = before !== undefined && is_same(head, before) && is_equal(value, newest);
+    if (is_known) return undefined;
+    // A head that says nothing counts as urgent; so does a second one that claims the same place in the order, and one
+    // that replaces an invalid one.
+    const is_calm =
+      !is_over && before !== undefined && is_same(head.taken_away, before.taken_away) && !is_same(head.taken_away, head);
     const wanted = this.#state.wanted + (is_calm ? 0 : 1);
     this.#value = value;
     this.#save({ head, wanted }, value);
-    return true;
+    return undefined;
   }
 
   /** Purges if that is due, and wakes itself again while something is left to do. Never throws. */

@@ -17,14 +17,14 @@ export async function newest() {
   return value.length === 0 ? undefined : value;
 }
 
-/** Makes a stored head the newest one; false if the object has a newer one. */
-export async function announce(value) {
-  return env.FRESH_HEAD.getByName("head").announce(value);
+/** Makes a stored head the newest one. The value of a newer one that the object has, unless that is `over`. */
+export async function announce(value, over) {
+  return env.FRESH_HEAD.getByName("head").announce(value, over);
 }
 
 const METHODS = { is_there, newest, announce };
 
 /** What the service calls: one function, which is one import of its Wasm. */
-export function lane(method, value) {
-  return METHODS[method](value);
+export function lane(method, value, over) {
+  return METHODS[method](value, over);
 }

@@ -14,7 +14,7 @@ use crate::{
 #[wasm_bindgen(module = "/src/worker/lane.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    fn lane(method: &str, value: Option<Uint8Array>) -> Result<JsValue, JsValue>;
+    fn lane(method: &str, value: Option<Uint8Array>, over: Option<Uint8Array>) -> Result<JsValue, JsValue>;
 }
 
 /// The lane of this Worker.
@@ -24,10 +24,11 @@ pub(super) struct Lane;
 fn asked(
     method: &'static str,
     value: Option<Uint8Array>,
+    over: Option<Uint8Array>,
 ) -> LocalBoxFuture<'static, Result<JsValue, LaneError>> {
     async move {
         let failed = |error: JsValue| LaneError(shown(&error));
-        let promise: Promise = lane(method, value).map_err(failed)?.unchecked_into();
+        let promise: Promise = lane(method, value, over).map_err(failed)?.unchecked_into();
         JsFuture::from(promise).await.map_err(failed)
     }
     .boxed_local()
@@ -35,17 +36,18 @@ fn asked(
 
 impl FreshLane for Lane {
     fn is_there(&self) -> bool {
-        lane("is_there", None).is_ok_and(|is_there| is_there.is_truthy())
+        lane("is_there", None, None).is_ok_and(|is_there| is_there.is_truthy())
     }
 
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError> {
-        let value = asked("newest", None).await?;
+        let value = asked("newest", None, None).await?;
         // One byte more than a head may have is enough to refuse it.
         let most = u32::try_from(HEAD_VALUE_MAX_BYTES + 1).unwrap_or(u32::MAX);
         Ok(value.dyn_ref::<Uint8Array>().map(|value| value.subarray(0, most).to_vec()))
     }
 
-    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError> {
-        asked("announce", Some(Uint8Array::from(value))).await.map(|is_newest| is_newest.is_truthy())
+    async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError> {
+        let newer = asked("announce", Some(Uint8Array::from(value)), over.map(Uint8Array::from)).await?;
+        Ok(newer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
     }
 }

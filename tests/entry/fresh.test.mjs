@@ -191,12 +191,26 @@ test("an older head that arrives late changes nothing", async () => {
   const older = head(before_last, true);
   const newer = head(older, true);
   await announce("paris", newer);
-  await announce("lima", older);
+  const refused = await at("lima", "/", { method: "PUT", body: older.text });
+  assert.deepEqual([refused.status, await refused.text()], [409, newer.text], "the publish route verifies what it has");
   for (const name of PLACES) {
     await polls(name, newer);
     assert.equal(await newest(name), newer.text);
   }
   before_last = newer;
+});
+
+test("an invalid head of a number that no publisher reaches is replaced everywhere", async () => {
+  const seq = Number.MAX_SAFE_INTEGER;
+  const forged = { text: `${encoded({ alg: "EdDSA" })}.${encoded({ seq, as_of: 1 })}.forged` };
+  await announce("tokyo", forged);
+  for (const name of PLACES) await polls(name, forged);
+  const good = head(before_last, false);
+  assert.equal((await at("lima", "/", { method: "PUT", body: good.text })).status, 409);
+  const headers = { "is-invalid": "1" };
+  assert.equal((await at("lima", "/", { method: "PUT", body: good.text, headers })).status, 204);
+  for (const name of PLACES) await polls(name, good);
+  before_last = good;
 });
 
 test("a thousand revocations at once are a handful of purges, and the last one counts", async () => {

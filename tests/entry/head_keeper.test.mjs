@@ -54,10 +54,12 @@ class World {
     });
   }
 
-  async announce(value) {
-    const is_newest = this.keeper.announce(value);
+  /** Whether the value is the newest one now. */
+  async announce(value, over) {
+    const newer = this.keeper.announce(value, over);
     if (this.keeper.is_dirty()) await this.keeper.drive();
-    return is_newest;
+    if (newer !== undefined) assert.deepEqual(newer, this.keeper.newest());
+    return newer === undefined;
   }
 
   /** Lets time pass; alarms ring when they are due. */
@@ -135,6 +137,32 @@ test("an older head changes nothing, whoever announces it", async () => {
   assert.equal(world.purges.length, 1);
 });
 
+test("a head that the publish route cannot verify is replaced, and only that one", async () => {
+  const world = new World();
+  const [forged, good, newer] = [head(2 ** 53, 9, [1, 1]), head(5, 50, [1, 1]), head(6, 60, [1, 1])];
+  await world.announce(forged);
+  await world.pass(MINUTE);
+  assert.equal(await world.announce(good), false);
+  assert.equal(await world.announce(good, head(2 ** 53, 9, [1, 1], "another delta")), false, "it has another one");
+  assert.equal(await world.announce(good, new Uint8Array()), false);
+  assert.equal(world.purges.length, 1);
+  assert.equal(await world.announce(good, forged), true);
+  assert.deepEqual(world.keeper.newest(), good);
+  assert.equal(world.purges.length, 2, "caches have the forged one");
+  // Another publisher was quicker: what it put there was not found invalid.
+  assert.equal(await world.announce(newer), true);
+  assert.equal(await world.announce(good, forged), false);
+  assert.deepEqual(world.keeper.newest(), newer);
+  // The object's rows were lost, and its state was not.
+  world.restart();
+  delete world.stored.value;
+  world.restart();
+  assert.equal(world.keeper.newest(), undefined);
+  assert.deepEqual(world.keeper.announce(good), new Uint8Array());
+  assert.equal(await world.announce(good, new Uint8Array()), true);
+  assert.deepEqual(world.keeper.newest(), good);
+});
+
 test("a storm of 10,000 revocations in a minute is a dozen purges, and the last one is served", async () => {
   const world = new World();
   for (let seq = 1; seq <= 10_000; seq++) {
@@ -148,6 +176,54 @@ test("a storm of 10,000 revocations in a minute is a dozen purges, and the last 
   assert.ok(!world.keeper.is_dirty());
   assert.ok(world.purges.at(-1) >= last - MINUTE / 10_000, "after the last revocation there is a purge");
   assert.ok(world.purges.at(-1) - last <= 2 * SPACING_MS);
+});
+
+test("a storm of 10,000 whose purges are slow, refused or lost is a dozen purges too", async () => {
+  const refused = { success: false, errors: [{ code: 1, message: "rate limit" }] };
+  const purged = { success: true, errors: [] };
+  const world = new World();
+  // Each purge ends when the clock has come that far, if it ends.
+  const running = [];
+  const served = [];
+  const answers = [[3_000, purged], [2_000, refused], [500, refused], [9_000, purged], [Infinity, purged], [4_000, purged]];
+  world.outcomes = [() => new Promise((resolve) => {
+    const began = world.now;
+    assert.ok(running.every(({ end }) => end === Infinity), "one at a time, unless one is lost");
+    const [takes, answer] = answers[world.purges.length - 1] ?? [1_000, purged];
+    running.push({ end: began + takes, ends: () => { resolve(answer); if (answer === purged) served.push(began); } });
+  })];
+  // As the object does: nobody waits for a purge.
+  world.announce = async (value) => {
+    assert.equal(world.keeper.announce(value), undefined);
+    if (world.keeper.is_dirty()) world.keeper.drive();
+  };
+  const pass = async (ms) => {
+    for (const end = world.now + ms; world.now < end;) {
+      world.now = Math.min(end, world.alarm > world.now ? world.alarm : end, ...running.map((purge) => Math.max(purge.end, world.now)));
+      for (const purge of running.filter((purge) => purge.end <= world.now)) {
+        running.splice(running.indexOf(purge), 1);
+        purge.ends();
+      }
+      await new Promise(setImmediate);
+      if (world.alarm <= world.now) {
+        world.alarm = undefined;
+        world.keeper.drive();
+      }
+      await new Promise(setImmediate);
+    }
+  };
+  for (let seq = 1; seq <= 10_000; seq++) {
+    await world.announce(head(seq, seq, [seq, seq]));
+    await pass(MINUTE / 10_000);
+  }
+  const last = world.now - MINUTE / 10_000;
+  await pass(2 * MINUTE);
+  assert.ok(world.purges.length >= answers.length && world.purges.length <= 13, `${world.purges.length} purges`);
+  fits(world.purges);
+  assert.deepEqual(world.logged, [["purge: rate limit", 1], ["purge: rate limit", 2]]);
+  assert.ok(!world.keeper.is_dirty());
+  assert.ok(served.at(-1) >= last, "the last revocation is served");
+  assert.ok(served.at(-1) - last <= PURGE_LOST_MS + PURGE_MS);
 });
 
 test("a storm without end keeps to five purges a minute and never waits longer than one interval", async () => {

@@ -14,7 +14,11 @@ use std::{
     fmt,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use admit::{
@@ -39,6 +43,16 @@ struct Time {
     is_awaited: Cell<bool>,
     /// The end of the pause that ends first, among those that were looked at since the clock moved.
     next_ms: Cell<Option<u64>>,
+}
+
+/// Whether a future asked to be polled again at once.
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl MemoryClock {
@@ -78,9 +92,11 @@ impl MemoryClock {
         let mut outputs: Vec<Option<(T, u64)>> = futures.iter().map(|_| None).collect();
         let mut running: Vec<_> = futures.into_iter().enumerate().collect();
         let mut idle = 0;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
         while !running.is_empty() {
             running.retain_mut(|(position, future)| {
-                match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                match future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     Poll::Pending => true,
                     Poll::Ready(output) => {
                         if let Some(place) = outputs.get_mut(*position) {
@@ -90,7 +106,9 @@ impl MemoryClock {
                     }
                 }
             });
-            idle = match self.0.next_ms.take() {
+            // A future that only let others run goes on at the same moment.
+            let has_yielded = woken.0.swap(false, Ordering::Relaxed);
+            idle = match self.0.next_ms.take().filter(|_| !has_yielded) {
                 Some(next_ms) => {
                     self.set_ms(next_ms.max(self.now_ms()));
                     0
@@ -313,6 +331,8 @@ impl Platform for MemoryPlatform {
     }
 
     async fn sleep(&self, ms: u64) {
+        // What is there at once is there before the pause ends, also where pauses move the clock.
+        yield_once().await;
         self.clock.pass(ms).await;
         yield_once().await;
     }

@@ -10,8 +10,21 @@ use crate::{
     app::Event,
     limits::{LANE_ANNOUNCE_TIMEOUT_MS, LANE_TIMEOUT_MS},
     ports::{FreshLane as _, LaneError, Log, Platform},
-    snapshot::time::UnixSecs,
+    snapshot::{head::Head, head_value::HeadValue, time::UnixSecs},
 };
+
+/// A head that reached the lane and not the store: a forged one, or a store that does not take writes.
+const STORE_BEHIND: &str = "behind: the store has shown an older head than the lane for more than 120 s";
+
+/// What became of a head that the lane was told of.
+enum Told {
+    /// The lane has it.
+    Newest,
+    /// The lane has it instead of a newer one that is invalid.
+    Over(LoadError),
+    /// The lane has a newer one.
+    Refused,
+}
 
 impl<P: Platform> Loader<'_, P> {
     /// The newest head by the lane; `None` if nothing was announced since there is one.
@@ -20,24 +33,43 @@ impl<P: Platform> Loader<'_, P> {
         self.in_time(asked, LANE_TIMEOUT_MS).await
     }
 
-    /// What the lane said of a head was used, or not: an older head is ignored, and so is anything else that does not
-    /// follow the one in use.
+    /// What the lane said of a head at `said_at` was used, or not: an older head is ignored, and so is anything else that
+    /// does not follow the one in use.
     pub(super) fn note_lane(
         snapshots: &mut Snapshots,
         outcome: Result<(), LoadError>,
+        said_at: UnixSecs,
         now: UnixSecs,
         log: &dyn Log,
     ) {
         let lane = &mut snapshots.lane;
-        match outcome {
-            Ok(()) => lane.answered(now),
-            Err(error) if error.is_older() => lane.said_older(now),
+        let (problem, times) = match outcome {
+            Ok(()) => return lane.answered(said_at),
+            Err(error) if error.is_older() => return lane.said_older(said_at),
+            Err(error) if error.is_of_objects() => {
+                lane.was_ahead(said_at);
+                let problem = ["ahead: ", &error.to_string()].concat();
+                let times = lane.problem(&problem, now);
+                (problem, times)
+            }
             Err(error) => {
                 let problem = error.to_string();
-                if let Some(times) = lane.failed(&problem, now) {
-                    Event::Lane { problem: &problem, times }.log(log);
-                }
+                let times = lane.failed(&problem, now);
+                (problem, times)
             }
+        };
+        if let Some(times) = times {
+            Event::Lane { problem: &problem, times }.log(log);
+        }
+    }
+
+    /// Logs that the store, which has just shown `head`, stays behind the lane.
+    pub(super) fn note_stored(&self, head: &Head) {
+        let (now, snapshots) = (self.now(), &mut *self.reader.library.write());
+        if snapshots.store_shows(head, now)
+            && let Some(times) = snapshots.lane.problem(STORE_BEHIND, now)
+        {
+            Event::Lane { problem: STORE_BEHIND, times }.log(self.reader.platform.log());
         }
     }
 
@@ -48,22 +80,41 @@ impl<P: Platform> Loader<'_, P> {
         if !self.reader.library.read().lane.is_open() {
             return None;
         }
-        let told = platform.lane().announce(value).boxed_local();
-        let told = self.in_time(told, LANE_ANNOUNCE_TIMEOUT_MS).await;
+        let told = self.in_time(self.tell(value).boxed_local(), LANE_ANNOUNCE_TIMEOUT_MS).await;
         let snapshots = &mut *self.reader.library.write();
         snapshots.lane.expire();
+        let is_told = matches!(told, Ok(Told::Newest | Told::Over(_)));
         let problem = match told {
-            Ok(true) => None,
-            // Of a publisher's head that was lost or is forged: isolates refuse it if it is, and then have KV alone.
-            Ok(false) => Some("announce: the lane has a newer head".to_owned()),
-            Err(error) => Some(["announce: ", &error.to_string()].concat()),
+            Ok(Told::Newest) => return Some(true),
+            Ok(Told::Over(error)) => {
+                ["announce: an invalid head was replaced: ", &error.to_string()].concat()
+            }
+            Ok(Told::Refused) => "announce: the lane has a newer head".to_owned(),
+            Err(error) => ["announce: ", &error.to_string()].concat(),
         };
-        if let Some(problem) = &problem
-            && let Some(times) = snapshots.lane.problem(problem, self.now())
-        {
-            Event::Lane { problem, times }.log(platform.log());
+        if let Some(times) = snapshots.lane.problem(&problem, self.now()) {
+            Event::Lane { problem: &problem, times }.log(platform.log());
         }
-        Some(problem.is_none())
+        Some(is_told)
+    }
+
+    /// Tells the lane of a head, and a second time if what it has instead is not a newer head that may be used here: the
+    /// lane compares numbers and cannot verify signatures.
+    async fn tell(&self, value: &[u8]) -> Result<Told, LaneError> {
+        let lane = self.reader.platform.lane();
+        let Some(newer) = lane.announce(value, None).await? else { return Ok(Told::Newest) };
+        let Err(error) = self.verify_value(&newer) else { return Ok(Told::Refused) };
+        Ok(match lane.announce(value, Some(&newer)).await? {
+            None => Told::Over(error),
+            Some(_) => Told::Refused,
+        })
+    }
+
+    /// Whether the publisher signed a value of the key `head` for this store, and it carries no other delta than its own.
+    fn verify_value(&self, value: &[u8]) -> Result<(), LoadError> {
+        let value = HeadValue::split(value);
+        let head = self.reader.verify_head(value.jws)?;
+        Ok(self.reader.check_carried(value, &head)?)
     }
 
     /// The lane's answer, unless it takes longer than `limit_ms`.

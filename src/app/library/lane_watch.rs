@@ -33,6 +33,8 @@ pub struct LaneWatch {
     pause_secs: i64,
     /// When a question began that has not ended.
     asking_since: Option<UnixSecs>,
+    /// Whether its last answer was a head whose objects the store did not have.
+    is_ahead: bool,
     /// How often it said an older head than the one in use.
     older: u32,
     /// How often it failed.
@@ -48,6 +50,7 @@ impl Default for LaneWatch {
             retry_at: UnixSecs::MIN,
             pause_secs: 0,
             asking_since: None,
+            is_ahead: false,
             older: 0,
             failed: 0,
             problems: Problems::default(),
@@ -76,7 +79,7 @@ impl LaneWatch {
         let age_secs = now.saturating_sub(self.answered_at);
         if age_secs < self.interval_secs {
             LaneState::Quiet
-        } else if age_secs < self.slept_secs() || self.has_failed_of_late(now) {
+        } else if age_secs < self.slept_secs() || self.has_failed_of_late(now) || self.is_ahead {
             LaneState::Due
         } else {
             LaneState::Slept
@@ -111,6 +114,14 @@ impl LaneWatch {
         self.answered_at = now;
         self.retry_at = UnixSecs::MIN;
         self.pause_secs = 0;
+        self.is_ahead = false;
+    }
+
+    /// It answered with a head whose objects the store does not have yet. It is asked again as after any answer, but no
+    /// request waits for it, because it would wait for the store too.
+    pub const fn was_ahead(&mut self, now: UnixSecs) {
+        self.answered(now);
+        self.is_ahead = true;
     }
 
     /// It answered with an older head than the one in use, as a cache does until it is purged.
@@ -234,6 +245,21 @@ mod tests {
         watch.failed("no answer", now + 2);
         assert_eq!(watch.state(now + 3), LaneState::Due);
         assert_eq!(watch.report(now + 3).map(|report| report.failed), Some(9));
+    }
+
+    #[test]
+    fn a_lane_that_is_ahead_of_the_store_is_asked_as_usual_and_keeps_no_request_waiting() {
+        let mut watch = open();
+        watch.failed("no answer", 990);
+        for now in (1_000..1_100).step_by(2) {
+            watch.was_ahead(now);
+            assert_eq!(watch.state(now + 1), LaneState::Quiet);
+            assert_eq!(watch.state(now + 2), LaneState::Due);
+        }
+        assert_eq!(watch.state(2_000), LaneState::Due, "nor after a sleep");
+        assert_eq!(watch.report(1_100).map(|report| report.failed), Some(1));
+        watch.answered(2_000);
+        assert_eq!(watch.state(2_004), LaneState::Slept);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::{borrow::Cow, rc::Rc};
 
 use futures_util::{
     FutureExt as _,
-    future::{join, try_join3},
+    future::{join, select, try_join3},
 };
 
-use super::{Due, HeadSource, LoadError, Reader, Snapshots, all};
+use super::{Due, HeadSource, LoadError, Reader, Snapshots, all, start::Start};
 use crate::{
     app::{Event, Tokens, seconds},
     limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
@@ -18,8 +18,6 @@ use crate::{
         head_value::HeadValue,
         index::Index,
         object::{HEAD_KEY, ObjectKind, ObjectName},
-        pack::unpack_by,
-        store_key::START_KEY,
         time::UnixSecs,
         version::Version,
     },
@@ -89,28 +87,45 @@ impl<P: Platform> Loader<'_, P> {
         self.refresh(due).await;
     }
 
-    /// Reads the heads that are due, at the same time. The newer one takes over.
+    /// Reads the heads that are due, at the same time. The newer one takes over. The lane's does so as soon as it is there,
+    /// however long the store takes.
     pub async fn refresh(&self, due: Due) {
-        let library = self.reader.library;
+        let Reader { library, platform, .. } = self.reader;
         let generation = library.read().watch.generation();
+        let is_first = due.store && library.read().versions.current().is_none();
+        let mut start = if is_first { Start::read(platform) } else { Start::none() };
         let stored = async { if due.store { Some(self.read_stored().await) } else { None } };
-        let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
-        let (stored, fresh) = join(stored.boxed_local(), fresh.boxed_local()).await;
-        let (stored, start) = match stored {
-            Some((value, start)) => (Some((HeadSource::Store, value.map(Some))), start),
-            None => (None, None),
+        let news = async {
+            let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
+            let (fresh, ()) = join(fresh.boxed_local(), start.wait(platform).boxed_local()).await;
+            if let Some(value) = fresh {
+                self.receive(HeadSource::Lane, value, &mut start, generation).await;
+            }
         };
-        let fresh = fresh.map(|value| (HeadSource::Lane, value));
-        for (source, value) in fresh.into_iter().chain(stored) {
-            let outcome = match value {
-                Ok(Some(value)) => self.version_of(&value, start.as_deref()).await,
-                Ok(None) => Ok(None),
-                Err(error) => Err(error),
-            };
-            self.take(source, outcome);
+        let (stored, ()) = join(stored.boxed_local(), news.boxed_local()).await;
+        if let Some(value) = stored {
+            self.receive(HeadSource::Store, value.map(Some), &mut start, generation).await;
         }
-        let snapshots = &mut *library.write();
-        self.log_doubts(snapshots, self.now());
+        self.log_doubts(&library.read(), self.now());
+    }
+
+    /// What was read in one place takes over, or the watch of that place notes that it did not. `generation` is that of the
+    /// moment before the read.
+    async fn receive(
+        &self,
+        source: HeadSource,
+        value: Result<Option<Vec<u8>>, LoadError>,
+        start: &mut Start<'_>,
+        generation: u32,
+    ) {
+        let read_at = self.now();
+        let outcome = match value {
+            Ok(Some(value)) => self.version_of(source, &value, start).await,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.take(source, outcome, read_at);
+        let snapshots = &mut *self.reader.library.write();
         if snapshots.watch.generation() != generation {
             // A head was stored meanwhile; the one that was read may be the one before it.
             snapshots.watch.expire();
@@ -118,8 +133,7 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    /// What was read in one place takes over, or the watch of that place notes that it did not.
-    fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>) {
+    fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>, read_at: UnixSecs) {
         let (now, log) = (self.now(), self.reader.platform.log());
         let snapshots = &mut *self.reader.library.write();
         let outcome = outcome.map(|version| {
@@ -129,16 +143,16 @@ impl<P: Platform> Loader<'_, P> {
             }
         });
         match (source, outcome) {
-            (HeadSource::Store, Ok(())) => snapshots.watch.confirmed(now),
+            (HeadSource::Store, Ok(())) => snapshots.watch.confirmed(read_at),
             // The store shows a new head some time after the lane.
             (HeadSource::Store, Err(error)) if error.is_older() && snapshots.is_from_lane() => {
-                snapshots.watch.confirmed(now);
+                snapshots.watch.confirmed(read_at);
             }
             (HeadSource::Store, Err(error)) => {
                 snapshots.refresh_failed(now);
                 error.log(log);
             }
-            (HeadSource::Lane, outcome) => Self::note_lane(snapshots, outcome, now, log),
+            (HeadSource::Lane, outcome) => Self::note_lane(snapshots, outcome, read_at, now, log),
         }
     }
 
@@ -156,24 +170,24 @@ impl<P: Platform> Loader<'_, P> {
         }
     }
 
-    /// The stored head, and the starting value with it in an isolate that has no version yet.
-    async fn read_stored(&self) -> (Result<Vec<u8>, LoadError>, Option<Vec<u8>>) {
-        let store = self.reader.platform.store();
-        let is_first = self.reader.library.read().versions.current().is_none();
-        // What it holds is only believed by its digests, and without it the objects are read one by one: whatever is
-        // wrong with it does no harm.
-        let start = async { if is_first { store.get(START_KEY).await.ok().flatten() } else { None } };
-        let (value, start) = join(store.get(HEAD_KEY), start.boxed_local()).await;
-        (value.map_err(LoadError::from).and_then(|value| value.ok_or(LoadError::NotFound)), start)
+    async fn read_stored(&self) -> Result<Vec<u8>, LoadError> {
+        self.reader.platform.store().get(HEAD_KEY).await?.ok_or(LoadError::NotFound)
     }
 
-    /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use. `start`
-    /// is the starting value, if it was read.
-    async fn version_of(&self, value: &[u8], start: Option<&[u8]>) -> Result<Option<Version>, LoadError> {
+    /// The version that a value of the key `head` names, wherever it was read; `None` when it is the one in use.
+    async fn version_of(
+        &self,
+        source: HeadSource,
+        value: &[u8],
+        start: &mut Start<'_>,
+    ) -> Result<Option<Version>, LoadError> {
         let library = self.reader.library;
         let value = HeadValue::split(value);
         self.reader.verify_ahead(value.jws).await;
         let head = self.reader.verify_head(value.jws)?;
+        if source == HeadSource::Store {
+            self.note_stored(&head);
+        }
         let current = library.read().versions.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
         // Revocations do not wait for the head's objects, which may fail to load.
@@ -181,11 +195,37 @@ impl<P: Platform> Loader<'_, P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        let digest_of = |bytes: &[u8]| self.reader.digest_of(bytes);
-        value.check_by(&head, digest_of)?;
-        let mut at_hand = start.and_then(|start| unpack_by(start, digest_of).ok()).unwrap_or_default();
-        at_hand.extend(value.named(&head));
-        self.open(head, &at_hand).await.map(Some)
+        self.reader.check_carried(value, &head)?;
+        let delta = value.named(&head);
+        if start.is_read() {
+            self.open_started(&head, delta, start).await.map(Some)
+        } else {
+            self.open_first(&head, delta, start).boxed_local().await.map(Some)
+        }
+    }
+
+    /// The version that a head names, by the starting value and the delta that came with the head.
+    async fn open_started(
+        &self,
+        head: &Head,
+        delta: Option<(ObjectName, &[u8])>,
+        start: &mut Start<'_>,
+    ) -> Result<Version, LoadError> {
+        let mut at_hand = start.objects(|bytes| self.reader.digest_of(bytes)).await;
+        at_hand.extend(delta);
+        self.open(head.clone(), &at_hand).await
+    }
+
+    /// As [`Self::open_started`], while the starting value is still being read: by that or by the objects themselves,
+    /// whatever is there first.
+    async fn open_first(
+        &self,
+        head: &Head,
+        delta: Option<(ObjectName, &[u8])>,
+        start: &mut Start<'_>,
+    ) -> Result<Version, LoadError> {
+        let named = self.open(head.clone(), delta.as_slice()).boxed_local();
+        select(named, self.open_started(head, delta, start).boxed_local()).await.factor_first().0
     }
 
     /// The version that a head names, with the parts that every check needs: those `at_hand`, and the others from the

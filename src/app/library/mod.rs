@@ -12,6 +12,8 @@ mod loader;
 mod objects;
 mod reader;
 mod snapshots;
+mod start;
+mod store_lag;
 mod versions;
 
 use std::cell::{Ref, RefCell, RefMut};

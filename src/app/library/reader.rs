@@ -14,6 +14,7 @@ use crate::{
     ports::{LaneError, Log, ObjectStore as _, Platform, StoreError},
     snapshot::{
         head::{HEAD_TYPE, Head, HeadError, HeadRules},
+        head_value::HeadValue,
         object::{Digest, FormatError, ObjectName},
     },
     token::{JwsError, verify_jws, verify_jws_ahead},
@@ -61,6 +62,11 @@ impl LoadError {
 }
 
 impl LoadError {
+    /// Whether the store does not have what a head names, or has something else there: the head itself is valid.
+    pub const fn is_of_objects(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::NotFound | Self::Format(_))
+    }
+
     /// Whether a head may not follow the one in use because it is older.
     pub const fn is_older(&self) -> bool {
         matches!(self, Self::Head(HeadError::Older { .. }))
@@ -142,6 +148,11 @@ impl<P: Platform> Reader<'_, P> {
         }
         name.check_by(&object, |bytes| self.digest_of(bytes))?;
         Ok(object)
+    }
+
+    /// Whether the delta that a value carries is its head's.
+    pub fn check_carried(&self, value: HeadValue<'_>, head: &Head) -> Result<(), HeadError> {
+        value.check_by(head, |delta| self.digest_of(delta))
     }
 
     /// The digest of an object, by the platform.

@@ -5,11 +5,12 @@ use super::{
     lag::Lag,
     lane_watch::{LaneState, LaneWatch},
     objects::Objects,
+    store_lag::StoreLag,
     versions::{HeadSource, Versions},
 };
 use crate::{
     limits::DEGRADED_SECS,
-    snapshot::{object::Digest, time::UnixSecs},
+    snapshot::{head::Head, object::Digest, time::UnixSecs},
 };
 
 pub use super::head_watch::HeadState;
@@ -44,6 +45,8 @@ pub struct Snapshots {
     pub start_stored: Option<(Digest, Digest)>,
     /// Whether the versions fall behind the upstream.
     lag: Lag,
+    /// Whether the store falls behind the lane.
+    store_lag: StoreLag,
 }
 
 impl Snapshots {
@@ -120,6 +123,14 @@ impl Snapshots {
     /// The head could not be read, or an object that it names cannot be read yet: the version in use stays.
     pub fn refresh_failed(&mut self, now: UnixSecs) {
         self.watch.failed(self.versions.current().is_some(), now);
+    }
+
+    /// The store shows a head. Returns whether it should have shown a later one by now, which the lane has.
+    pub fn store_shows(&mut self, head: &Head, now: UnixSecs) -> bool {
+        let order = |head: &Head| (head.seq, head.as_of);
+        let lane =
+            self.versions.current().filter(|_| self.is_from_lane()).map(|current| order(&current.head));
+        self.store_lag.is_behind(order(head), lane, now)
     }
 
     /// Whether the head in use was read in the lane first.

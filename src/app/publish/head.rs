@@ -61,8 +61,7 @@ impl<P: Platform> Heads<'_, P> {
             Refused::Forgets => older(FORGETS),
             Refused::Head(error) => refused(&error),
         })?;
-        let digest_of = |delta: &[u8]| self.reader.digest_of(delta);
-        value.check_by(&head, digest_of).map_err(|error| refused(&error))?;
+        self.reader.check_carried(value, &head).map_err(|error| refused(&error))?;
         let start = self.check_complete(&head, value.delta).await?;
         Ok(Accepted { head, start })
     }

@@ -11,7 +11,10 @@ mod objects;
 mod reach;
 mod report;
 
-use futures_util::{FutureExt as _, future::join};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, join, select},
+};
 
 pub(super) use self::in_flight::InFlight;
 use self::{
@@ -36,7 +39,7 @@ use crate::{
     limits::{
         CHECK_MAX_BYTES, CHECKS_AT_ONCE, DIFF_HELD_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES,
         HEAD_ROOM_BYTES, HEAD_VALUE_MAX_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS, OBJECT_MAX_BYTES,
-        PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
+        PACK_MAX_BYTES, START_WRITE_TIMEOUT_MS, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore as _, Platform, StoreError},
     snapshot::{lease::Lease, object::FormatError, store_key::StoreKey},
@@ -184,7 +187,7 @@ impl<P: Platform> Publisher<'_, P> {
         // Isolates start without a starting value as well, only later: neither head nor lane waits for it.
         let start = async {
             match &start {
-                Some(start) => self.put(StoreKey::Start, start).await.is_ok(),
+                Some(start) => self.store_start(start).await,
                 None => false,
             }
         };
@@ -199,6 +202,13 @@ impl<P: Platform> Publisher<'_, P> {
             Some(is_announced) => stored(if is_announced { ANNOUNCED } else { NOT_ANNOUNCED }),
         };
         Ok(Transferred { reply, seq: Some(head.seq) })
+    }
+
+    /// Whether the starting value was stored within its time limit.
+    async fn store_start(&self, start: &[u8]) -> bool {
+        let stored = self.put(StoreKey::Start, start).boxed_local();
+        let limit = self.reader.platform.sleep(START_WRITE_TIMEOUT_MS).boxed_local();
+        matches!(select(stored, limit).await, Either::Left((Ok(_), _)))
     }
 
     async fn store(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {

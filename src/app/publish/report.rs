@@ -123,8 +123,9 @@ impl<P: Platform> Publisher<'_, P> {
     /// The stored head, unless it is the one in use.
     fn stored(&self, value: HeadValue<'_>, current: Option<&Head>, now: UnixSecs) -> Option<StoredHead> {
         let read = self.reader.verify_head(value.jws).map(|head| {
-            let may_be_used = value
-                .check_by(&head, |delta| self.reader.digest_of(delta))
+            let may_be_used = self
+                .reader
+                .check_carried(value, &head)
                 .and_then(|()| head.may_follow(current, now, HEAD_SKEW_SECS));
             (head, may_be_used.err())
         });

@@ -1,7 +1,7 @@
 //! Isolates that start or wake: how many reads in a row they wait for, the starting value, and what is loaded behind
 //! answers. A read takes `ROUND_MS`, and reads at the same time take it together.
 
-use admit::{api::reply::Request, ports::Platform as _, snapshot::pack::Pack};
+use admit::{api::reply::Request, limits::START_TIMEOUT_MS, ports::Platform as _, snapshot::pack::Pack};
 use admit_testing::memory::{Fault, MemoryBody, MemoryPlatform};
 use serde_json::json;
 
@@ -138,6 +138,44 @@ fn a_starting_value_that_is_of_no_use_costs_a_round_and_nothing_else() {
     assert_eq!(rounds(&new_isolate(&publisher), "/items/1/access", &viewer()), (200, 3));
     store.mend();
     assert_eq!(rounds(&new_isolate(&publisher), "/items/1/access", &viewer()), (200, 2));
+}
+
+/// Until the first answer of a new isolate of `publisher`, in milliseconds, if the starting value takes `slow_ms` more
+/// than the other reads, or never arrives.
+fn first_answer_ms(publisher: &Edge, slow_ms: Option<u64>) -> u64 {
+    let edge = new_isolate(publisher);
+    let store = edge.platform().store();
+    store.break_on("start", slow_ms.map_or(Fault::Hangs, Fault::Slow));
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    store.mend();
+    edge.platform().clock().now_ms() - before_ms
+}
+
+#[test]
+fn a_slow_starting_value_costs_a_short_wait_and_whichever_is_first_is_used() {
+    let publisher = published(&Business::new(1, FOREVER));
+    for (slow_ms, expected_ms) in [
+        (Some(0), 2 * ROUND_MS),
+        // It is waited for.
+        (Some(140), 2 * ROUND_MS + 140),
+        // The objects' own reads have begun, and it is there before them.
+        (Some(180), 2 * ROUND_MS + 180),
+        // They are there before it.
+        (Some(300), START_TIMEOUT_MS + 2 * ROUND_MS),
+        (Some(2_900), START_TIMEOUT_MS + 2 * ROUND_MS),
+        (None, START_TIMEOUT_MS + 2 * ROUND_MS),
+    ] {
+        assert_eq!(first_answer_ms(&publisher, slow_ms), expected_ms, "{slow_ms:?}");
+    }
+    // The head is later still: nothing is waited for besides.
+    let edge = new_isolate(&publisher);
+    let store = edge.platform().store();
+    store.break_on("start", Fault::Hangs);
+    store.break_on("head", Fault::Slow(700));
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    assert_eq!(edge.platform().clock().now_ms() - before_ms, 700 + 3 * ROUND_MS);
 }
 
 #[test]

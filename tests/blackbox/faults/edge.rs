@@ -236,13 +236,18 @@ impl Edge {
         block_on(self.app.handle(&request, MemoryBody::default()))
     }
 
-    /// Calls the publish API with a token that may publish. `target` may have a query.
-    pub fn publish(&self, method: &str, target: &str, holder: &str, body: impl Into<MemoryBody>) -> Reply {
+    /// A publisher's `Authorization`, whose keys can be fetched from now on.
+    pub fn publisher_authorization(&self) -> String {
         self.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
         let claims = json!({
             "iss": "https://i.example", "sub": "sync", "scope": "snapshot:publish", "exp": START + 100_000,
         });
-        let authorization = format!("Bearer {}", Signer::Publisher.sign("JWT", &claims));
+        format!("Bearer {}", Signer::Publisher.sign("JWT", &claims))
+    }
+
+    /// Calls the publish API with a token that may publish. `target` may have a query.
+    pub fn publish(&self, method: &str, target: &str, holder: &str, body: impl Into<MemoryBody>) -> Reply {
+        let authorization = self.publisher_authorization();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let request =
             Request { method, path, query, holder, authorization: &authorization, ..Request::default() };

@@ -1,6 +1,7 @@
 //! How an edge behaves when its store, its head, its issuers' keys or its origin misbehave. `edge.rs` and
 //! `origin.rs` set the scene; each other module is about one part.
 
+mod announced;
 mod at_once;
 mod audit;
 mod authzen;
@@ -34,6 +35,7 @@ mod refusals;
 mod refused_requests;
 mod repeat;
 mod rights;
+mod store_behind;
 mod strangers;
 mod support;
 mod unconfirmed;

@@ -31,8 +31,13 @@ export default {
   async fetch(request) {
     if (!lane("is_there")) return new Response("there is no lane", { status: 404 });
     if (request.method === "PUT") {
-      await lane("announce", new Uint8Array(await request.arrayBuffer()));
-      return new Response(null, { status: 204 });
+      const value = new Uint8Array(await request.arrayBuffer());
+      let newer = await lane("announce", value);
+      // As the publish route does when it cannot verify what the object has.
+      if (newer !== undefined && request.headers.has("is-invalid")) newer = await lane("announce", value, newer);
+      // What the Wasm takes for a value, and nothing else.
+      if (newer !== undefined && !(newer instanceof Uint8Array)) return new Response(String(newer), { status: 500 });
+      return newer === undefined ? new Response(null, { status: 204 }) : new Response(newer, { status: 409 });
     }
     const value = await lane("newest");
     return value === undefined ? new Response(null, { status: 204 }) : new Response(value);

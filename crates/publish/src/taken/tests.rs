@@ -117,6 +117,31 @@ fn a_change_that_only_gives_is_not_urgent_and_one_that_takes_is() {
     }
 }
 
+/// Ids are told apart by case, as questions are: another spelling is another id, and the first one is gone.
+#[test]
+fn an_external_id_that_leads_elsewhere_or_nowhere_is_urgent() {
+    let mut world = World::new(2);
+    let named = |id: i64, external_id: Option<&str>, title: &str| {
+        let mut item = item(id, true);
+        item["external_asset_id"] = json!(external_id);
+        item["title"] = json!(title);
+        json!({"put": [item]})
+    };
+    for (what, change, expected, shards) in [
+        ("a new item without an id", named(7, None, "t"), false, 1),
+        ("an id that the delta did not have: it may have led to another item", named(7, Some("Film"), "t"), true, 0),
+        ("the same again", named(7, Some("Film"), "t"), false, 0),
+        ("another title", named(7, Some("Film"), "u"), false, 0),
+        ("lower case", named(7, Some("film"), "u"), true, 0),
+        ("and upper case again", named(7, Some("Film"), "u"), true, 0),
+        ("the other spelling, of another item", named(8, Some("FILM"), "u"), true, 0),
+        ("no id any more", named(7, None, "u"), true, 0),
+        ("an item whose id the delta has, out of reach", json!({"put": [item(8, false)]}), true, 0),
+    ] {
+        assert_eq!(world.change(&change), (expected, shards), "{what}");
+    }
+}
+
 #[test]
 fn many_customers_who_are_new_to_the_delta_are_not_looked_up() {
     let mut world = World::new(20);

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    task::Poll,
 };
 
 use admit::ports::{FreshLane, LaneError};
@@ -35,6 +36,9 @@ pub struct MemoryLane {
     faults: RefCell<VecDeque<Option<LaneFault>>>,
     broken: RefCell<Option<LaneFault>>,
     is_deaf: Cell<bool>,
+    /// Whether the next announcement waits, and whether one that waits goes on.
+    holds_next: Cell<bool>,
+    is_released: Cell<bool>,
     asked: Cell<usize>,
     announced: Cell<usize>,
 }
@@ -81,6 +85,17 @@ impl MemoryLane {
         self.is_deaf.set(is_deaf);
     }
 
+    /// Makes the next announcement wait until [`release`](Self::release).
+    pub fn hold_next(&self) {
+        self.holds_next.set(true);
+        self.is_released.set(false);
+    }
+
+    /// Lets the announcement that waits go on.
+    pub fn release(&self) {
+        self.is_released.set(true);
+    }
+
     /// The number of questions so far.
     #[must_use]
     pub const fn asked(&self) -> usize {
@@ -115,18 +130,23 @@ impl FreshLane for MemoryLane {
         }
     }
 
-    async fn announce(&self, value: &[u8]) -> Result<bool, LaneError> {
+    async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError> {
         self.announced.set(self.announced.get() + 1);
+        if self.holds_next.take() {
+            std::future::poll_fn(|_| if self.is_released.get() { Poll::Ready(()) } else { Poll::Pending })
+                .await;
+        }
         if self.is_deaf.get() {
             return Err(LaneError("deaf on cue".to_owned()));
         }
         let order = |value: &[u8]| head(value).map(|head| (head.seq, head.as_of));
         let mut newest = self.newest.borrow_mut();
-        let is_newest = newest.as_deref().and_then(order) <= order(value);
-        if is_newest {
-            *newest = Some(value.to_vec());
+        let is_over = over.is_some() && over == newest.as_deref();
+        if newest.as_deref().and_then(order) > order(value) && !is_over {
+            return Ok(newest.clone());
         }
-        Ok(is_newest)
+        *newest = Some(value.to_vec());
+        Ok(None)
     }
 }
 

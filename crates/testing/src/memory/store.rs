@@ -41,15 +41,19 @@ pub enum Fault {
     Flipped(usize),
     /// Reads never end.
     Hangs,
+    /// Reads take this many milliseconds more than others.
+    Slow(u64),
     /// Writes and removals fail, and change nothing.
     PutError,
     /// Writes and removals fail, although they are done.
     PutUnconfirmed,
+    /// Writes and removals never end, and change nothing.
+    PutHangs,
 }
 
 impl Fault {
     const fn is_of_puts(self) -> bool {
-        matches!(self, Self::PutError | Self::PutUnconfirmed)
+        matches!(self, Self::PutError | Self::PutUnconfirmed | Self::PutHangs)
     }
 }
 
@@ -189,23 +193,36 @@ impl MemoryStore {
         Some(found.fault)
     }
 
-    /// Decides whether a write or a removal is done, and how it is answered.
-    fn begin_write(&self, key: &str) -> (bool, Result<(), StoreError>) {
+    /// Writes or removes, and answers, or not.
+    async fn write(&self, key: &str, change: impl FnOnce()) -> Result<(), StoreError> {
+        let (is_done, answer) = self.begin_write(key);
+        if is_done {
+            change();
+        }
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Decides whether a write or a removal is done, and how it is answered, if it is.
+    fn begin_write(&self, key: &str) -> (bool, Option<Result<(), StoreError>>) {
         self.writes.borrow_mut().push(key.to_owned());
         self.clock.advance_ms(self.latency_ms.get());
         if let Err(error) = Self::check_key(key) {
-            return (false, Err(error));
+            return (false, Some(Err(error)));
         }
         let written_at_ms = self.written_at_ms.borrow().get(key).copied();
         let is_too_soon = written_at_ms
             .is_some_and(|written_at_ms| self.clock.now_ms() < written_at_ms.saturating_add(WRITE_PAUSE_MS));
         if self.limits_writes.get() && is_too_soon {
-            return (false, Err(StoreError("429: one write a second to a key".to_owned())));
+            return (false, Some(Err(StoreError("429: one write a second to a key".to_owned()))));
         }
         match self.fault(key, true) {
-            Some(Fault::PutError) => (false, Err(StoreError("broken on cue".to_owned()))),
-            Some(Fault::PutUnconfirmed) => (true, Err(StoreError("not confirmed, on cue".to_owned()))),
-            _ => (true, Ok(())),
+            Some(Fault::PutError) => (false, Some(Err(StoreError("broken on cue".to_owned())))),
+            Some(Fault::PutUnconfirmed) => (true, Some(Err(StoreError("not confirmed, on cue".to_owned())))),
+            Some(Fault::PutHangs) => (false, None),
+            _ => (true, Some(Ok(()))),
         }
     }
 
@@ -248,7 +265,12 @@ impl MemoryStore {
                 }
                 value
             }),
-            Some(Fault::MissingInCache | Fault::PutError | Fault::PutUnconfirmed) | None => value,
+            Some(Fault::Slow(ms)) => {
+                self.clock.pass(ms).await;
+                value
+            }
+            Some(Fault::MissingInCache | Fault::PutError | Fault::PutUnconfirmed | Fault::PutHangs)
+            | None => value,
         })
     }
 }
@@ -266,20 +288,15 @@ impl ObjectStore for MemoryStore {
         if value.len() > VALUE_MAX_BYTES {
             return Err(StoreError(format!("413: a value of {} bytes", value.len())));
         }
-        let (is_done, answer) = self.begin_write(key);
-        if is_done {
-            self.insert(key, value);
-        }
-        answer
+        self.write(key, || self.insert(key, value)).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let (is_done, answer) = self.begin_write(key);
-        if is_done {
+        let remove = || {
             self.remove(key);
             self.written_at_ms.borrow_mut().insert(key.to_owned(), self.clock.now_ms());
-        }
-        answer
+        };
+        self.write(key, remove).await
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
