@@ -1,4 +1,4 @@
-//! The party that asks: about whom it may ask, and what it sees.
+//! The party that asks: the customers that it may ask about, and the members that it sees.
 //!
 //! | token of an issuer that may | about its own customer | about any customer |
 //! | --- | --- | --- |
@@ -23,8 +23,8 @@ use crate::{
         unavailable,
     },
     entitlement::{Considered, Reason},
-    snapshot::{key::EntryKey, time::UnixSecs},
-    token::{Capability, IssuerConfig, Principal, Roles, Scopes, VerifiedToken},
+    snapshot::time::UnixSecs,
+    token::{Capability, IssuerConfig, Principal, VerifiedToken},
 };
 
 /// The message of 403 for a viewer who asks about another customer.
@@ -94,20 +94,8 @@ impl Caller<'_> {
         let namespace =
             namespace.unwrap_or_else(|| id.split_once(':').map_or("", |(namespace, _)| namespace));
         let subject = subject_of(id, namespace).unwrap_or_default();
-        Principal {
-            namespace: namespace.into(),
-            subject: subject.to_owned(),
-            customer_key: EntryKey::customer(namespace, subject),
-            client_id: None,
-            merchant_id: None,
-            merchant_uuid: None,
-            account_id: None,
-            roles: Roles::default(),
-            scopes: Scopes::NONE,
-            may: own.may,
-            may_test: false,
-            merchants: own.merchants.clone(),
-        }
+        let merchants = own.merchants.clone();
+        Principal { may: own.may, merchants, ..Principal::named(namespace, subject) }
     }
 
     pub fn shown(&self) -> Shown {
