@@ -109,7 +109,7 @@ checks! {
         "Send Cache-Control: private, no-store with every answer to an access check: a denial that is kept outlives the purchase"
 
     EVALUATIONS_ANSWER "evaluations.answer" "Many checks are answered at once"
-        "200 to POST /access/v1/evaluations, or 404, 405 or 501 where there is none"
+        "200 to POST /access/v1/evaluations, or 404, 405 or 501 where it has no such route"
         "Answer 200 with the decisions of docs/origin.md#many-questions-at-once, or 404 if you have no such route"
     EVALUATIONS_COUNT "evaluations.count" "Each question of many has a decision"
         "as many evaluations as questions"
@@ -140,7 +140,7 @@ checks! {
     WRITE_FIELDS "write.fields" "A field that is missing is named"
         "422, with item_id among errors"
         "Answer 422 with the names of wrong and missing fields as the keys of errors"
-    WRITE_REFUSED "write.refused" "What was refused was not done"
+    WRITE_REFUSED "write.refused" "A refused write changes nothing"
         "402 to the customer still"
         "Change nothing in a write that you refuse"
     WRITE_GRANT "write.grant" "Access can be granted"
