@@ -54,7 +54,7 @@ pub struct Config {
     pub console: bool,
 }
 
-/// One answer in so many has a data point; `points.mjs` has the same number.
+/// Largest `ANALYTICS_SAMPLE`: one answer in this number has a data point. `points.mjs` has the same number.
 const ANALYTICS_SAMPLE_MAX: u64 = 1_000;
 
 /// Stands for the prefixes of an edge without an origin.

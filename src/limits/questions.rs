@@ -1,4 +1,4 @@
-//! Limits of what one request may ask: lists, pages, questions about many items, searches, and pages for support staff.
+//! Limits of one request: lists, pages, questions about many items, searches, and pages for support staff.
 
 use super::*;
 
@@ -27,8 +27,8 @@ pub const AUTHZEN_MAX_BYTES: usize = 256 * 1024;
 /// all: 25 MiB of [`OBJECT_CACHE_BYTES`].
 pub const AUTHZEN_EVALUATIONS_MAX: usize = 200;
 
-/// Customers of one request about whom the upstream is asked as well (`"origin": true`), one question for each: support
-/// staff looks at one.
+/// Number of customers of one request about which the upstream is asked as well (`"origin": true`), one question for
+/// each: support staff looks at one.
 pub const AUTHZEN_BESIDE_MAX: usize = 4;
 
 /// Largest number of items on a page of a search, for the reason of [`PAGE_MAX_ITEMS`].
@@ -58,5 +58,5 @@ pub const CUSTOMERS_PAGE_SHARDS: usize = 32;
 /// Largest number of customers on such a page: numbers are the origin's, and any number of customers may share one.
 pub const CUSTOMERS_PAGE_MAX: usize = 50;
 
-/// Longest body with a token to inspect: [`TOKEN_MAX_BYTES`], and room for what is around it.
+/// Longest body with a token to inspect: [`TOKEN_MAX_BYTES`], and room for the JSON around it.
 pub const INSPECT_MAX_BYTES: usize = 20 * 1024;

@@ -1,6 +1,6 @@
 //! AuthZEN Authorization API 1.0: every MUST of the standard for a decision point as a row, the scenario of its
-//! certification as far as it applies, who may ask about whom, and decisions and searches beside the oracle and the
-//! checks of `/items/{id}/access`.
+//! certification as far as it applies, which customers a caller may ask about, and decisions and searches beside the
+//! oracle and the checks of `/items/{id}/access`.
 
 mod askers;
 mod oracle;

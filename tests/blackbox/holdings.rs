@@ -185,7 +185,7 @@ fn plans(run: &mut Run<'_>, at: i64) {
     assert!(names.iter().all(|of_site| *of_site == names[0]), "{names:?}");
 }
 
-/// A check shows the renewal as the end of what is paid, and an end where there is one.
+/// A check shows the renewal as the end of the paid time, and an end where there is one.
 fn renewals(run: &mut Run<'_>, at: i64) {
     // The gift lasts longest and does not renew; the package renews; a film of the package is covered by it.
     for (item, expected) in [(5110, NEVER), (5102, at + 6 * 86_400)] {

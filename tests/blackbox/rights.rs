@@ -48,7 +48,7 @@ fn all() -> Vec<Issuer> {
         (may, has(&ASKED_FOR.len()))
     });
     let others = ["feed", "check", "explain"].map(|capability| (vec![capability], false));
-    // To explain, an issuer needs another capability beside it, which says about whom.
+    // To explain, an issuer needs another capability beside it, which says about which customers.
     let explainers = [
         (vec!["check", "explain"], false),
         (vec!["check", "explain"], true),
@@ -106,7 +106,7 @@ impl Run<'_> {
         }
         if status == 403 && wire.method != "HEAD" {
             let message = answer.json()["message"].as_str().unwrap().to_owned();
-            // Support staff learn about whom their token may ask.
+            // Support staff learn which customers their token may ask about.
             let (words, _) = message.split_once(": the token may ask").unwrap_or((&message, ""));
             assert_eq!(
                 (words, answer.json()),

@@ -177,7 +177,7 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
         let bearer = (!is_sign_in(target)).then(|| format!("Bearer {merchant}"));
         let form = with_token(write(method, target, FORM, "item_id=33&consumer_id=9"));
 
-        // A valid write: the origin's answer comes back, and the origin has seen what was sent.
+        // A valid write: the origin's answer comes back, and the origin has seen the same request.
         let (answer, seen) =
             run.passed(&form.clone().header("Idempotency-Key", format!("{method} {target}")), status);
         assert_eq!(seen.header("authorization"), bearer.as_deref(), "{method} {target}");

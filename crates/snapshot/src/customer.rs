@@ -1,9 +1,9 @@
 //! A customer's record: identity, accesses with their purchases, licences and used trials.
 //!
-//! Layout: id, UUID, merchant id; the count of accesses, then the accesses in ascending order of item; the
-//! count of licences, then the licences; the items whose trial was used, unless there are none. Integers are zigzag
-//! LEB128. An item id is written as the difference from the one before, a date as the difference from `created_at`; both
-//! differences are small, so most take one to three bytes.
+//! Layout: id, UUID, merchant id; the count of accesses, then the accesses in ascending order of item; the count of
+//! licences, then the licences; the items whose trial was used, left out if there are no such items. Integers are
+//! zigzag LEB128. An item id is written as the difference from the one before, a date as the difference from
+//! `created_at`; both differences are small, so most take one to three bytes.
 //!
 //! ```
 //! use admit_snapshot::customer::{Access, CustomerRecord, NewCustomer};

@@ -1,4 +1,4 @@
-//! Who may ask about whom, what a service of one merchant learns, and what callers who may explain see.
+//! Which customers a caller may ask about, what a service of one merchant learns, and what callers who may explain see.
 
 use serde_json::{Value, json};
 

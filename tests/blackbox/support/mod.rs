@@ -1,5 +1,5 @@
-//! The routes of support staff: who may look at whom, what a customer holds at a moment, searches by number, and the rule
-//! that a token breaks.
+//! The routes of support staff: who may look at which customer, what a customer holds at a moment, searches by number,
+//! and the rule that a token breaks.
 
 mod tokens;
 

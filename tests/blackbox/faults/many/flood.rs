@@ -1,4 +1,4 @@
-//! Many questions at once, and loads that hang: what is loaded is shared, and bounded.
+//! Many questions at once, and loads that hang: loads are shared and bounded.
 
 use admit::{
     api::reply::{Reply, Request},
