@@ -43,29 +43,16 @@ const NOBODY: &str = "vendor:6a0c52c4-0d0e-4b7b-9a55-1f6f0b9c7e20";
 
 /// The usual variables, with the issuers of these cases, and `changes`.
 pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut variables = configured::variables(changes);
-    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
-        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
-        for (issuer, namespace, may, merchants) in [
-            (SUPPORT, "support", json!(["check", "explain"]), None),
-            (SERVICE, "service", json!(["check"]), None),
-            (BOUND, "bound", json!(["check"]), Some(MERCHANT)),
-            (CURIOUS, "vendor", json!(["view", "explain"]), None),
-            (WRITER, "writer", json!(["write"]), None),
-            (EXPLAINER, "explainer", json!(["explain"]), None),
-        ] {
-            let mut entry = json!({
-                "issuer": issuer, "namespace": namespace, "audience": "none_required", "may": may,
-                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
-            });
-            if let Some(merchant) = merchants {
-                entry["merchants"] = json!([merchant]);
-            }
-            entries.push(entry);
-        }
-        *value = Value::from(entries).to_string();
-    }
-    variables
+    let entries = [
+        (SUPPORT, "support", json!(["check", "explain"]), None),
+        (SERVICE, "service", json!(["check"]), None),
+        (BOUND, "bound", json!(["check"]), Some(MERCHANT)),
+        (CURIOUS, "vendor", json!(["view", "explain"]), None),
+        (WRITER, "writer", json!(["write"]), None),
+        (EXPLAINER, "explainer", json!(["explain"]), None),
+    ]
+    .map(|(issuer, namespace, may, merchant)| issuers::by_vendors_secret(issuer, namespace, &may, merchant));
+    issuers::with_issuers(configured::variables(changes), entries)
 }
 
 fn question(customer: &str, item: &str) -> Value {

@@ -66,25 +66,16 @@ fn all() -> Vec<Issuer> {
 
 /// The usual variables, with the issuers of the matrix added.
 pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut variables = configured::variables(changes);
-    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
-        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
-        for issuer in all() {
-            let mut entry = json!({
-                "issuer": issuer.name, "namespace": "vendor", "audience": "none_required",
-                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
-            });
-            if !issuer.may.is_empty() {
-                entry["may"] = json!(issuer.may);
-            }
-            if issuer.is_bound {
-                entry["merchants"] = json!([MERCHANT]);
-            }
-            entries.push(entry);
+    let entries = all().into_iter().map(|issuer| {
+        let merchant = issuer.is_bound.then_some(MERCHANT);
+        let mut entry = issuers::by_vendors_secret(&issuer.name, "vendor", &json!(issuer.may), merchant);
+        if issuer.may.is_empty() {
+            // Left out, it has a default.
+            entry.as_object_mut().unwrap().remove("may");
         }
-        *value = Value::from(entries).to_string();
-    }
-    variables
+        entry
+    });
+    issuers::with_issuers(configured::variables(changes), entries)
 }
 
 struct Run<'a> {
