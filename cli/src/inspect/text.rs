@@ -221,7 +221,7 @@ fn origin(check: &CheckReport, origin: &OriginReport) -> String {
         line(
             &mut out,
             "",
-            "they differ: the edge confirms a denial at the origin, and what the snapshot grants counts",
+            "they differ: the edge confirms a denial at the origin, and a grant of the snapshot counts",
         );
     }
     out

@@ -78,7 +78,7 @@ impl Caller<'_> {
     /// Whether the customer is another one than the owner of a viewer's token.
     pub fn is_service(&self, id: &str) -> bool {
         let own = &self.token.principal;
-        !self.may(Capability::View) || subject_of(id, &own.namespace) != Some(&own.subject)
+        !self.may(Capability::View) || subject_in(id, &own.namespace) != Some(&own.subject)
     }
 
     /// The customer that an id names. A viewer's own token says more than the id.
@@ -89,11 +89,11 @@ impl Caller<'_> {
         }
         // A namespace may contain colons: the longest one that an issuer has counts.
         let known = self.issuers.iter().map(|issuer| issuer.namespace.as_str());
-        let known = known.filter(|namespace| subject_of(id, namespace).is_some());
+        let known = known.filter(|namespace| subject_in(id, namespace).is_some());
         let namespace = known.max_by_key(|namespace| namespace.len());
         let namespace =
             namespace.unwrap_or_else(|| id.split_once(':').map_or("", |(namespace, _)| namespace));
-        let subject = subject_of(id, namespace).unwrap_or_default();
+        let subject = subject_in(id, namespace).unwrap_or_default();
         let merchants = own.merchants.clone();
         Principal { may: own.may, merchants, ..Principal::named(namespace, subject) }
     }
@@ -104,8 +104,8 @@ impl Caller<'_> {
     }
 }
 
-/// The subject of an id of this namespace.
-fn subject_of<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
+/// The subject of an id, if the id is of this namespace.
+fn subject_in<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
     id.strip_prefix(namespace)?.strip_prefix(':')
 }
 
