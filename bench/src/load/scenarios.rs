@@ -310,7 +310,7 @@ impl Scenario {
 
     /// Whether a subject takes part.
     pub fn wants(&self, subject: &Subject) -> bool {
-        self.subjects.contains(&subject.name)
+        self.subjects.contains(&subject.role())
     }
 
     /// The subjects that take part, with their names in the results. The duplicate of the floor says how far apart

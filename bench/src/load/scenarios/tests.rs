@@ -64,7 +64,7 @@ fn the_floor_takes_part_twice_where_there_is_one() {
         let names = scenario.subjects(&SUBJECTS).into_iter().map(|(name, _)| name);
         names.collect::<Vec<_>>()
     };
-    assert_eq!(of("hot-es256"), ["floor", "floor again", "admit", "plain-cached", "hono"]);
+    assert_eq!(of("hot-es256"), ["floor", "floor again", "admit", "admit-against", "plain-cached", "hono"]);
     assert_eq!(of("first-check").first().map(String::as_str), Some("admit"));
     assert!(of("evening").contains(&"admit-unconfirmed".to_owned()));
     assert!(!of("denied").contains(&"admit-unconfirmed".to_owned()));
