@@ -97,7 +97,7 @@ pub fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<
     ran.with_context(|| format!("try it by hand: sudo apt-get {}", args.join(" ")))
 }
 
-/// Installs a package that tests use, if this machine has apt and this is root: tests never ask for a password.
+/// Installs a package that tests use, if this machine has apt and this is root: tests ask nobody for a password.
 ///
 /// # Errors
 /// Not root, no apt, or the package cannot be had.
