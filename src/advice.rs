@@ -14,7 +14,7 @@ use crate::{
 pub struct Advice {
     /// The position in `ISSUERS`; `None` if it is about all issuers.
     pub position: Option<usize>,
-    /// What is odd, and what follows from it.
+    /// The suspicious value, and its effect.
     pub problem: Cow<'static, str>,
     /// What to do about it.
     pub change: &'static str,

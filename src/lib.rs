@@ -21,7 +21,8 @@
 //!
 //! # Modules
 //!
-//! Each module uses those below it, never those above; all may use [`ports`], [`limits`], [`instant`] and [`number`].
+//! Each module uses those below it, never those above; all may use [`ports`], [`limits`], [`instant`], [`number`] and
+//! [`fnv`].
 //! [`token`] and [`snapshot`] are crates of their own, re-exported here.
 //!
 //! | module | content |
@@ -35,6 +36,7 @@
 //! | [`snapshot`] | data model, byte format, reader |
 //! | [`ports`] | what the service needs from a platform |
 //! | [`instant`], [`number`] | reads moments and whole numbers as peers write them |
+//! | [`fnv`] | short hashes of names and questions in memory |
 //! | [`limits`] | every number that bounds the service, with its reason |
 //!
 //! `ARCHITECTURE.md` draws the modules and follows a request and a snapshot through them.
@@ -44,6 +46,7 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod entitlement;
+pub mod fnv;
 pub mod limits;
 pub mod ports;
 #[cfg(target_arch = "wasm32")]

@@ -127,7 +127,7 @@ fn the_purchase_of_the_readme_goes_as_it_says() {
     );
 }
 
-/// One round instead of three. What was not seen in time ends the command with a failure.
+/// One round instead of three. The command fails if a change is not seen in time.
 #[test]
 #[ignore = "needs what `cargo xtask test` starts"]
 fn the_canary_on_a_laptop_is_seen() {

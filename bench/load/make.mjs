@@ -15,7 +15,7 @@ const NOW = Math.floor(Date.now() / 1000);
 const EXP = NOW + 86_400;
 const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"];
 const [ITEMS, GRANTS, FIRST_ITEM] = [64, 8, 5001];
-// Further items, which nobody holds: with them a page can show 100.
+// Further items, which no viewer holds: with them a page can show 100.
 const UNHELD = 36;
 // A customer who holds this many items of their own, where a list searches them.
 const COLLECTED = Object.values(lists).some(({ more }) => more?.includes("search")) ? 1_000 : 0;

@@ -121,7 +121,7 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// What the origin sent through the edge. Its type is among the headers.
     Passed(Vec<u8>),
-    /// The grant of a playback question. Before the answer is sent, what is signed for it takes this place.
+    /// The grant of a playback question. Before the answer is sent, the signed proof takes its place.
     Unsigned(Box<Playable>),
 }
 

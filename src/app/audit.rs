@@ -24,8 +24,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub action: &'static str,
-    /// The key of the snapshot, or whom a look of support staff is about; nothing for what the upstream gets, which the
-    /// path names.
+    /// The key of the snapshot, or the customers that support staff looked at. Nothing for requests that the upstream
+    /// gets: the path names their subject.
     pub key: Option<String>,
 }
 

@@ -50,6 +50,6 @@ pub(super) enum Refreshed<V: SignatureVerifier> {
     /// The heads that are due.
     Head(Due),
     Keys(KeyTicket<V>),
-    /// What the checks of a viewer need, whom this value of `Authorization` names.
+    /// The objects for checks of the viewer that this value of `Authorization` names.
     Viewer(String),
 }

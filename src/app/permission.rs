@@ -105,7 +105,7 @@ impl Permission {
         match self {
             // Every token of an issuer that may does.
             Self::View | Self::Ask | Self::PassThrough => String::new(),
-            // It says whom the token may explain about.
+            // The capability `check` decides which customers the token may explain.
             Self::Explain => issuer.lacks(Capability::Check),
             Self::Write if !principal.may_act_as_merchant() => {
                 format!("claim mid: one of the merchants of issuer {name:?} is expected")

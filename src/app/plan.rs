@@ -111,8 +111,8 @@ pub(super) enum SupportPlan {
     Customer(Result<Look, ApiError>),
     /// Which customers have a number or a UUID?
     Find(Result<Find, ApiError>),
-    /// What is wrong with the token in the body? It is there from when it was read on, once the request's own token has
-    /// been verified.
+    /// Which rule does the token in the body break? Empty until the body is read, after the request's own token was
+    /// verified.
     Token(OnceCell<Rc<Presented>>),
 }
 

@@ -18,8 +18,8 @@ use crate::{
     snapshot::{index::Tree, version::Found},
 };
 
-/// The viewers for whom something is to be loaded, each as the value of `Authorization`. It is verified before anything
-/// is loaded for it.
+/// The viewers whose objects wait to be loaded, each as the value of `Authorization`. The token is verified before
+/// anything is loaded for it.
 #[derive(Default)]
 pub(super) struct Warming(RefCell<Vec<String>>);
 
@@ -67,7 +67,7 @@ impl<P: Platform> App<P> {
         !matches!(found, Ok(Found::Load(_)))
     }
 
-    /// The next viewer for whom something is to be loaded.
+    /// The next viewer whose objects wait to be loaded.
     pub(super) fn begin_warming(&self) -> Option<Refresh<P::Verifier>> {
         self.warming.take().map(|authorization| Refresh(Refreshed::Viewer(authorization)))
     }

@@ -1,4 +1,4 @@
-//! What was weighed for a decision, for people who ask why.
+//! The records that a decision has weighed, for people who ask why.
 
 use super::{Grant, Reason};
 use crate::snapshot::version::Source;

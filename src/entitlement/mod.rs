@@ -10,33 +10,17 @@
 //! longest of several grants answers.
 //!
 //! ```
-//! use std::rc::Rc;
-//!
 //! use admit::{
 //!     entitlement::{Decision, Question, Reason, decide},
 //!     snapshot::{
 //!         customer::{Access, CustomerRecord, NewCustomer},
 //!         directory::Directory,
 //!         item::{ItemRecord, NewItem},
-//!         key::EntryKey,
 //!     },
-//!     token::{Capabilities, Principal, Roles, Scopes},
+//!     token::Principal,
 //! };
 //!
-//! let principal = Principal {
-//!     namespace: Rc::from("shop"),
-//!     subject: "42".to_owned(),
-//!     customer_key: EntryKey::customer("shop", "42"),
-//!     client_id: None,
-//!     merchant_id: Some(21),
-//!     merchant_uuid: None,
-//!     account_id: None,
-//!     roles: Roles::default(),
-//!     scopes: Scopes::NONE,
-//!     may: Capabilities::DEFAULT,
-//!     may_test: false,
-//!     merchants: None,
-//! };
+//! let principal = Principal { merchant_id: Some(21), ..Principal::named("shop", "42") };
 //! // The customer rented item 5101 until the moment 2000.
 //! let access = Access { id: 1, item_id: 5101, expires_at: Some(2000), ..Access::default() };
 //! let customer = NewCustomer { merchant_id: 21, accesses: vec![access], ..NewCustomer::default() }.encode();
@@ -150,14 +134,14 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// The end as answers show it: people read it as the end of what is paid, so a grant without an end that renews shows
-    /// its next renewal. It decides nothing.
+    /// The end as answers show it: people read it as the end of the paid time, so a grant without an end that renews
+    /// shows its next renewal. It decides nothing.
     #[must_use]
     pub fn shown_end(&self) -> UnixSecs {
         self.renews_on.unwrap_or(self.expires_at)
     }
 
-    /// Whether the grant has no end and needs no renewal: what it opens now, it opens as long as nobody takes it back.
+    /// Whether the grant has no end and needs no renewal: it opens its items until it is revoked.
     #[must_use]
     pub const fn is_unlimited(&self) -> bool {
         self.expires_at == NEVER_EXPIRES && !self.renews

@@ -19,10 +19,8 @@ use crate::{
         customer::{HeldLicense, NewCustomer},
         directory::{AppEntry, LicenseEntry},
         item::NewItem,
-        key::EntryKey,
         schema::{IntervalUnit, LicenseState, LicenseType, RenewStatus, SubscriptionStatus},
     },
-    token::{Capabilities, Roles, Scopes},
 };
 
 const NOW: UnixSecs = 1_800_000_000;
@@ -104,20 +102,7 @@ fn directory() -> Directory {
 }
 
 fn principal() -> Principal {
-    Principal {
-        namespace: "vendor".into(),
-        subject: "s".to_owned(),
-        customer_key: EntryKey::customer("vendor", "s"),
-        client_id: None,
-        merchant_id: None,
-        merchant_uuid: None,
-        account_id: None,
-        roles: Roles::default(),
-        scopes: Scopes::NONE,
-        may: Capabilities::DEFAULT,
-        may_test: true,
-        merchants: None,
-    }
+    Principal { may_test: true, ..Principal::named("vendor", "s") }
 }
 
 /// The inputs of a check before they are encoded.

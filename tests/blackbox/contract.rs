@@ -33,7 +33,7 @@ struct Operation {
 
 enum Segment {
     Word(String),
-    /// Of a number, any text: an invalid number is answered 422.
+    /// The validator of a parameter. A number may be any text: an invalid one is answered 422.
     Parameter(Option<Box<Validator>>),
 }
 

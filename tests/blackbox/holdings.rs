@@ -58,18 +58,10 @@ pub fn viewer() -> String {
 
 /// The usual variables, with the two issuers that speak for one merchant each.
 pub fn variables() -> Vec<(String, String)> {
-    let mut variables = issuers::variables();
-    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
-        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
-        entries.extend([(OF_THE_MERCHANT, 2101), (OF_THE_OTHER, 3407)].map(|(issuer, merchant)| {
-            json!({
-                "issuer": issuer, "namespace": "vendor", "audience": "none_required", "merchants": [merchant],
-                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
-            })
-        }));
-        *value = Value::from(entries).to_string();
-    }
-    variables
+    let entries = [(OF_THE_MERCHANT, 2101), (OF_THE_OTHER, 3407)].map(|(issuer, merchant)| {
+        issuers::by_vendors_secret(issuer, "vendor", &json!(["view"]), Some(merchant))
+    });
+    issuers::with_issuers(issuers::variables(), entries)
 }
 
 struct Run<'a> {
@@ -185,7 +177,7 @@ fn plans(run: &mut Run<'_>, at: i64) {
     assert!(names.iter().all(|of_site| *of_site == names[0]), "{names:?}");
 }
 
-/// A check shows the renewal as the end of what is paid, and an end where there is one.
+/// A check shows the renewal as the end of the paid time, and an end where there is one.
 fn renewals(run: &mut Run<'_>, at: i64) {
     // The gift lasts longest and does not renew; the package renews; a film of the package is covered by it.
     for (item, expected) in [(5110, NEVER), (5102, at + 6 * 86_400)] {

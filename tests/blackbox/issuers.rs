@@ -67,6 +67,31 @@ pub fn variables() -> Vec<(String, String)> {
     .to_vec()
 }
 
+/// The variables with further issuers.
+pub fn with_issuers(
+    mut variables: Vec<(String, String)>,
+    more: impl IntoIterator<Item = Value>,
+) -> Vec<(String, String)> {
+    if let Some((_, value)) = variables.iter_mut().find(|(name, _)| name == "ISSUERS") {
+        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
+        entries.extend(more);
+        *value = Value::from(entries).to_string();
+    }
+    variables
+}
+
+/// An issuer whose tokens [`token_by`] makes. It speaks for one merchant, or for all.
+pub fn by_vendors_secret(issuer: &str, namespace: &str, may: &Value, merchant: Option<i64>) -> Value {
+    let mut entry = json!({
+        "issuer": issuer, "namespace": namespace, "audience": "none_required", "may": may,
+        "keys": { "secret": VENDOR_SECRET_NAME, "alg": "HS256" },
+    });
+    if let Some(merchant) = merchant {
+        entry["merchants"] = json!([merchant]);
+    }
+    entry
+}
+
 fn issuer(sample: &Value) -> Value {
     let key = &sample["key"];
     let kid = key["kid"].as_str().unwrap();

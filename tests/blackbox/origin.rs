@@ -143,7 +143,7 @@ pub fn receipt() -> Vec<u8> {
     b"%PDF-1.7\r\n".iter().copied().chain(bytes).collect()
 }
 
-/// What is passed through: the request comes back, unless the path says otherwise.
+/// The answer to a request that is passed through: the request comes back, unless the path says otherwise.
 fn payments(method: &str, path: &[&str], seen: &Seen) -> Given {
     let given = |status, content_type: &str, body: &[u8]| Given {
         status,

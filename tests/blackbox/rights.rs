@@ -48,7 +48,7 @@ fn all() -> Vec<Issuer> {
         (may, has(&ASKED_FOR.len()))
     });
     let others = ["feed", "check", "explain"].map(|capability| (vec![capability], false));
-    // To explain, an issuer needs another capability beside it, which says about whom.
+    // To explain, an issuer needs another capability beside it, which says about which customers.
     let explainers = [
         (vec!["check", "explain"], false),
         (vec!["check", "explain"], true),
@@ -66,25 +66,16 @@ fn all() -> Vec<Issuer> {
 
 /// The usual variables, with the issuers of the matrix added.
 pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut variables = configured::variables(changes);
-    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
-        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
-        for issuer in all() {
-            let mut entry = json!({
-                "issuer": issuer.name, "namespace": "vendor", "audience": "none_required",
-                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
-            });
-            if !issuer.may.is_empty() {
-                entry["may"] = json!(issuer.may);
-            }
-            if issuer.is_bound {
-                entry["merchants"] = json!([MERCHANT]);
-            }
-            entries.push(entry);
+    let entries = all().into_iter().map(|issuer| {
+        let merchant = issuer.is_bound.then_some(MERCHANT);
+        let mut entry = issuers::by_vendors_secret(&issuer.name, "vendor", &json!(issuer.may), merchant);
+        if issuer.may.is_empty() {
+            // Left out, it has a default.
+            entry.as_object_mut().unwrap().remove("may");
         }
-        *value = Value::from(entries).to_string();
-    }
-    variables
+        entry
+    });
+    issuers::with_issuers(configured::variables(changes), entries)
 }
 
 struct Run<'a> {
@@ -106,7 +97,7 @@ impl Run<'_> {
         }
         if status == 403 && wire.method != "HEAD" {
             let message = answer.json()["message"].as_str().unwrap().to_owned();
-            // Support staff learn about whom their token may ask.
+            // Support staff learn which customers their token may ask about.
             let (words, _) = message.split_once(": the token may ask").unwrap_or((&message, ""));
             assert_eq!(
                 (words, answer.json()),

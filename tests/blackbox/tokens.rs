@@ -21,12 +21,7 @@ fn vectors() -> Value {
 
 /// The usual variables, with the issuer of the vectors.
 pub fn variables() -> Vec<(String, String)> {
-    let mut variables = issuers::variables();
-    let (_, value) = variables.iter_mut().find(|(name, _)| name == "ISSUERS").unwrap();
-    let mut all: Vec<Value> = serde_json::from_str(value).unwrap();
-    all.push(vectors()["issuer"].clone());
-    *value = Value::from(all).to_string();
-    variables
+    issuers::with_issuers(issuers::variables(), [vectors()["issuer"].clone()])
 }
 
 /// Runs the tokens. Returns their number.

@@ -177,7 +177,7 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
         let bearer = (!is_sign_in(target)).then(|| format!("Bearer {merchant}"));
         let form = with_token(write(method, target, FORM, "item_id=33&consumer_id=9"));
 
-        // A valid write: the origin's answer comes back, and the origin has seen what was sent.
+        // A valid write: the origin's answer comes back, and the origin has seen the same request.
         let (answer, seen) =
             run.passed(&form.clone().header("Idempotency-Key", format!("{method} {target}")), status);
         assert_eq!(seen.header("authorization"), bearer.as_deref(), "{method} {target}");
@@ -359,30 +359,46 @@ pub const SPOOFS: [&[(&str, &str)]; 12] = [
     &[("Expect", "100-continue"), ("Trailer", "Authorization"), ("Range", "bytes=0-1")],
 ];
 
-/// [`SPOOFS`] with writes. Whatever the runtime lets through, the origin sees one request with only the allowed headers.
+/// [`SPOOFS`] with writes.
 pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
     let merchant = merchant(subject);
-    let wire = || write("POST", "/v2/items", FORM, "title=x").bearer(&merchant);
     for headers in SPOOFS {
-        origin.take_seen();
-        let spoofing = headers.iter().fold(wire(), |wire, (name, value)| wire.header(name, *value));
-        let answer = subject.send(&spoofing);
-        let seen = origin.take_seen();
-        if answer.status == 400 || answer.status == 417 {
-            // The runtime rejects two Host headers.
-            assert_eq!(seen, [], "{headers:?}");
-            continue;
+        let wire = write("POST", "/v2/items", FORM, "title=x");
+        if let Some(seen) = spoof(subject, origin, wire, &merchant, headers, 201) {
+            assert_eq!(seen.body, b"title=x", "{headers:?}");
         }
-        assert_eq!((answer.status, seen.len()), (201, 1), "{headers:?}");
-        assert_eq!(spoofed(&seen[0]), [""; 0], "{headers:?}");
-        assert_eq!(seen[0].header("authorization"), Some(&*format!("Bearer {merchant}")), "{headers:?}");
-        assert_eq!(seen[0].header("x-request-id"), answer.header("x-request-id"), "{headers:?}");
-        for name in ["admit-viewer-address", "host", "content-length"] {
-            let value = seen[0].header(name).unwrap_or_default();
-            assert!(!value.contains("1.1.1.1") && !value.contains("evil"), "{headers:?}: {name}: {value}");
-        }
-        assert_eq!(seen[0].body, b"title=x", "{headers:?}");
     }
+}
+
+/// Sends a request with the headers of one of [`SPOOFS`]. Whatever the runtime lets through, the origin sees one request
+/// with only the allowed headers, which is returned. `None` if the runtime rejects the request.
+pub fn spoof(
+    subject: &dyn Subject,
+    origin: &Origin,
+    wire: Wire,
+    bearer: &str,
+    headers: &[(&str, &str)],
+    status: u16,
+) -> Option<Seen> {
+    origin.take_seen();
+    let wire = headers.iter().fold(wire.bearer(bearer), |wire, (name, value)| wire.header(name, *value));
+    let answer = subject.send(&wire);
+    let mut all = origin.take_seen();
+    if answer.status == 400 || answer.status == 417 {
+        // The runtime rejects two Host headers.
+        assert_eq!(all, [], "{headers:?}");
+        return None;
+    }
+    assert_eq!((answer.status, all.len()), (status, 1), "{headers:?}");
+    let seen = all.remove(0);
+    assert_eq!(spoofed(&seen), [""; 0], "{headers:?}");
+    assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {bearer}")), "{headers:?}");
+    assert_eq!(seen.header("x-request-id"), answer.header("x-request-id"), "{headers:?}");
+    for name in ["admit-viewer-address", "host", "content-length"] {
+        let value = seen.header(name).unwrap_or_default();
+        assert!(!value.contains("1.1.1.1") && !value.contains("evil"), "{headers:?}: {name}: {value}");
+    }
+    Some(seen)
 }
 
 /// Framings that servers read in different ways, with a body that hides a request.

@@ -29,7 +29,7 @@ fn statuses_and_messages() {
         .into_iter()
         .filter_map(|row| Some((row.get(1)?.parse().ok()?, *codes(row.get(2)?).first()?)))
         .collect();
-    let refused = first_codes(subsection(&api, "What is refused"));
+    let refused = first_codes(subsection(&api, "Refused uploads"));
     documented.extend(refused.into_iter().map(|message| (422, message)));
     assert_eq!(documented, ApiError::all().map(|error| (error.status(), error.message())).collect());
 }
@@ -37,7 +37,7 @@ fn statuses_and_messages() {
 #[test]
 fn fields_of_refused_uploads() {
     let api = read("docs/api.md");
-    for row in rows(subsection(&api, "What is refused")).into_iter().skip(2) {
+    for row in rows(subsection(&api, "Refused uploads")).into_iter().skip(2) {
         let message = codes(row[0])[0];
         let error = ApiError::all().find(|error| error.message() == message).unwrap();
         assert_eq!(codes(row[1]).first().copied(), error.field(), "{message}");

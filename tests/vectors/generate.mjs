@@ -3,6 +3,8 @@
 // Every case: { name, source, alg, jwk (public), jws (compact), valid }.
 import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
 
+import { curves } from "./curves.mjs";
+
 const b64 = (data) => Buffer.from(data).toString("base64url");
 const unb64 = (text) => Buffer.from(text, "base64url");
 const cases = [];
@@ -78,12 +80,6 @@ add("RFC 7520 4.4", "HS256", "HS256",
 const claims = b64(JSON.stringify({ iss: "https://issuer.example", aud: "admit", sub: "customer-1", exp: 4102444800 }));
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const rsa3072 = generateKeyPairSync("rsa", { modulusLength: 3072 });
-// Curve, order, and octets of a coordinate (SEC 2; RFC 7518 §3.4).
-const curves = {
-  ES256: { name: "P-256", length: 32, order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n },
-  ES384: { name: "P-384", length: 48, order: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n },
-  ES512: { name: "P-521", length: 66, order: 0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n },
-};
 const ecs = Object.fromEntries(Object.entries(curves).map(([alg, { name }]) => [alg, generateKeyPairSync("ec", { namedCurve: name })]));
 const ed = generateKeyPairSync("ed25519");
 const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -1,4 +1,4 @@
-//! Stands for the contents of files, to see whether what was made of them is up to date.
+//! A hash of files' contents, to see whether the output that was made from them is up to date.
 
 use std::{
     collections::hash_map::DefaultHasher,

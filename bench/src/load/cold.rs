@@ -93,7 +93,7 @@ pub fn run(
     }
     let base = micros.first().cloned().unwrap_or_default();
     let cold = |(subject, micros): (&Subject, &Vec<f64>)| {
-        // Of starts that follow each other, as the machine is not always as busy.
+        // Compare starts that follow each other: the machine is not always equally busy.
         let more: Vec<_> = micros.iter().zip(&base).map(|(micros, base)| micros - base).collect();
         Some(Cold {
             name: subject.name.to_owned(),

@@ -138,8 +138,8 @@ impl Compiled {
 }
 
 impl Line {
-    /// Of `Compiled function 0x1243#115 using Liftoff, took 75 μs and 16392 bytes; bodysize 72 codesize 508`. What V8
-    /// compiles again to make it faster, another compiler does behind the answer.
+    /// Reads `Compiled function 0x1243#115 using Liftoff, took 75 μs and 16392 bytes; bodysize 72 codesize 508`. Lines
+    /// of another compiler are left out: it compiles functions again behind the answer, to make them faster.
     fn parse(line: &str) -> Option<Self> {
         let (_, rest) = line.strip_prefix("Compiled function ")?.split_once('#')?;
         let (function, rest) = rest.split_once(" using Liftoff, took ")?;

@@ -1,10 +1,13 @@
 //! The scenarios: which requests, in which order, and which subjects answer them.
 
+mod scale;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+pub use self::scale::Scale;
 use super::{
     drive::{Order, Plan},
     server::{Latency, Setting},
@@ -34,87 +37,6 @@ impl Axis {
             Self::Customers => "How the cost grows with customers, for the same number of tokens",
         }
     }
-}
-
-/// The sizes of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    /// Customers in the snapshot, and documents in KV.
-    pub customers: u64,
-    /// Turns of each subject.
-    pub rounds: u64,
-    /// How long a turn is, in milliseconds.
-    pub slice_ms: u64,
-    /// Tokens of scenarios in which each is new.
-    pub new_tokens: u64,
-    /// Tokens that each ask for several items.
-    pub item_tokens: u64,
-    /// Tokens of the scenario with more than the caches hold.
-    pub many_tokens: u64,
-    /// First checks of viewers, each of another one.
-    pub first_checks: u64,
-    /// Numbers of tokens to see growth by.
-    pub growth_tokens: &'static [u64],
-    /// Numbers of customers to see growth by, each a snapshot of its own, the last with all customers.
-    pub growth_customers: &'static [u64],
-    /// Turns of each subject at each point of growth.
-    pub growth_rounds: u64,
-    /// Processes that are started to see how long they take.
-    pub cold_starts: usize,
-    /// Whether it is too short to be relied upon.
-    pub is_a_first_look: bool,
-    /// Only to see that everything works.
-    pub is_smoke: bool,
-}
-
-impl Scale {
-    /// The smallest of everything.
-    pub const SMOKE: Self = Self {
-        customers: 200,
-        rounds: 2,
-        slice_ms: 10,
-        new_tokens: 60,
-        item_tokens: 20,
-        many_tokens: 500,
-        first_checks: 100,
-        growth_tokens: &[1, 100],
-        growth_customers: &[100, 200],
-        growth_rounds: 2,
-        cold_starts: 1,
-        is_a_first_look: true,
-        is_smoke: true,
-    };
-    pub const QUICK: Self = Self {
-        customers: 10_000,
-        rounds: 10,
-        slice_ms: 40,
-        new_tokens: 3_000,
-        item_tokens: 200,
-        many_tokens: 20_000,
-        first_checks: 500,
-        growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
-        growth_customers: &[1_000, 10_000],
-        growth_rounds: 6,
-        cold_starts: 3,
-        is_a_first_look: true,
-        is_smoke: false,
-    };
-    /// The run that docs/performance.md shows.
-    pub const FULL: Self = Self {
-        customers: 100_000,
-        rounds: 150,
-        slice_ms: 70,
-        new_tokens: 30_000,
-        item_tokens: 1_000,
-        many_tokens: 100_000,
-        first_checks: 4_000,
-        growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
-        growth_customers: &[1_000, 10_000, 100_000],
-        growth_rounds: 40,
-        cold_starts: 21,
-        is_a_first_look: false,
-        is_smoke: false,
-    };
 }
 
 /// Up to this number of tokens all are verified before anything is measured: Admit's cache of them, and the peers'.
@@ -420,82 +342,4 @@ impl Scenario {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(scale: Scale, only: &[&str]) -> Vec<String> {
-        let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
-        chosen(scale, &only).unwrap().into_iter().map(|scenario| scenario.name).collect()
-    }
-
-    #[test]
-    fn growth_is_chosen_as_a_whole_and_others_by_name() {
-        assert_eq!(names(Scale::FULL, &["items", "hot"]), ["hot", "items"]);
-        let growth = names(Scale::FULL, &["growth"]);
-        assert!(growth.iter().all(|name| name.starts_with("growth-")), "{growth:?}");
-        assert!(growth.contains(&"growth-tokens-8000".to_owned()), "{growth:?}");
-        assert!(growth.contains(&"growth-customers-100000".to_owned()), "{growth:?}");
-        assert_eq!(names(Scale::FULL, &["growth-tokens-1"]), ["growth-tokens-1"]);
-        assert_eq!(names(Scale::FULL, &["playback"]), ["playback-first", "playback-repeated"]);
-        assert!(names(Scale::FULL, &["cold"]).is_empty());
-        let error = chosen(Scale::FULL, &["hat".to_owned()]).unwrap_err().to_string();
-        assert!(
-            error.contains("hot, hot-rs256") && error.contains("playback, batch, growth, cold"),
-            "{error}"
-        );
-        assert_eq!(names(Scale::FULL, &["batch", "rpc"]), ["rpc", "batch-1", "batch-10", "batch-100"]);
-    }
-
-    #[test]
-    fn every_scenario_has_known_subjects_and_no_more_customers_than_the_snapshot() {
-        for scale in [Scale::SMOKE, Scale::QUICK, Scale::FULL] {
-            assert_eq!(scale.growth_customers.last(), Some(&scale.customers));
-            for scenario in all(scale) {
-                for name in scenario.subjects {
-                    assert!(SUBJECTS.iter().any(|it| it.name == *name), "{}: {name}", scenario.name);
-                }
-                assert!(scenario.setting.customers <= scale.customers, "{}", scenario.name);
-            }
-        }
-    }
-
-    #[test]
-    fn each_signature_has_gone_when_its_turn_comes_again() {
-        for scale in [Scale::QUICK, Scale::FULL] {
-            let all = all(scale);
-            let first = all.iter().find(|scenario| scenario.name == "playback-first").unwrap();
-            // Each signature that comes in between takes one of the places: the share that is left is e^-7, 0.1 %.
-            assert!(first.tokens * first.items >= 7 * admit::limits::SIGNATURES_MAX as u64);
-            assert_eq!(first.list()["more"], json!(["jw", "mux"]));
-            let files = first.subjects(&SUBJECTS).into_iter().map(|(_, subject)| first.file(&subject));
-            let files: BTreeSet<_> = files.collect();
-            let expected = ["playback-first.jw.tsv", "playback-first.mux.tsv", "playback-first.tsv"];
-            assert!(files.iter().eq(expected), "{files:?}");
-        }
-    }
-
-    #[test]
-    fn what_calls_admit_runs_beside_it() {
-        for scenario in all(Scale::FULL) {
-            let subjects = scenario.subjects(&SUBJECTS);
-            let calls = subjects.iter().any(|(_, subject)| subject.calls.is_some());
-            assert!(!calls || scenario.subjects.contains(&"admit"), "{}", scenario.name);
-        }
-    }
-
-    #[test]
-    fn the_floor_takes_part_twice_where_there_is_one() {
-        let of = |name: &str| {
-            let scenario = all(Scale::FULL).into_iter().find(|scenario| scenario.name == name).unwrap();
-            let names = scenario.subjects(&SUBJECTS).into_iter().map(|(name, _)| name);
-            names.collect::<Vec<_>>()
-        };
-        assert_eq!(
-            of("hot-es256"),
-            ["floor", "floor again", "admit", "admit-against", "plain-cached", "hono"]
-        );
-        assert_eq!(of("first-check").first().map(String::as_str), Some("admit"));
-        assert!(of("evening").contains(&"admit-unconfirmed".to_owned()));
-        assert!(!of("denied").contains(&"admit-unconfirmed".to_owned()));
-    }
-}
+mod tests;

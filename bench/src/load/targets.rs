@@ -129,7 +129,7 @@ struct Share {
     most: f64,
 }
 
-/// What asking adds to a Worker: the floor answers as they do, and asks nobody.
+/// The cost that a question adds to a Worker: the floor answers as they do, and sends no question.
 const SHARES: [Share; 1] = [Share {
     label: "a check by RPC / by HTTP over loopback, both beyond a Worker that asks nobody",
     scenario: "rpc",
@@ -138,7 +138,7 @@ const SHARES: [Share; 1] = [Share {
     most: 0.5,
 }];
 
-/// The subject that asks nobody.
+/// The subject that sends no question.
 const FLOOR: &str = "floor";
 
 /// The subject that only checks.
@@ -205,7 +205,7 @@ impl Share {
     }
 }
 
-/// What is said of a target that is reached or missed, or perhaps reached.
+/// The words behind a target that is reached or missed, or perhaps reached.
 const fn verdict(is_reached: bool, may_be_reached: bool) -> &'static str {
     match (is_reached, may_be_reached) {
         (true, _) => "",

@@ -29,7 +29,7 @@ impl Listed {
     /// The token of `viewer` at the store `place`, for at most `lasts` at a time.
     ///
     /// # Errors
-    /// The store or the key cannot be used, or somebody else has revoked the token.
+    /// The store or the key cannot be used, or the token is revoked for another reason.
     pub fn new(
         place: &str,
         credentials: &Credentials,
@@ -53,7 +53,7 @@ impl Listed {
         }
         let mut listed = Self { store, signer, outside: outside.clone(), target, lasts };
         if known.is_some_and(|entry| entry.is_in_force(now)) {
-            // Of a canary that was killed.
+            // The entry of a canary that was killed.
             listed.set(true)?;
         }
         Ok(listed)

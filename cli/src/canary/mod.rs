@@ -2,7 +2,7 @@
 //!
 //! A *marker* is something of the canary's own that is taken away and given back: a token on the denylist
 //! ([`denylist`]), or an access at the origin ([`access`]). [`edge`] asks an edge whether the marker's viewer has it,
-//! [`watch`] notes when the answers change, [`report`] prints what came out. The marker is in its first state again when
+//! [`watch`] notes when the answers change, [`report`] prints the result. The marker is in its first state again when
 //! the command ends, also after an error or a signal, and by itself if the command was killed.
 //!
 //! A canary publishes no change of its own: a change carries the origin's count, and the follower would take the origin's

@@ -53,7 +53,7 @@ pub fn ask(
     let mut knows_many = true;
     let mut rest = questions;
     while let Some(first) = rest.first() {
-        // The route takes numbers of items only; the edge says what is wrong with another one.
+        // The route takes positive numbers of items only. Any other one is asked alone, and the edge names the error.
         let count = rest.iter().take(CHECKS_MAX_ITEMS).take_while(|question| question.item_id > 0).count();
         let (asked, later) = rest.split_at(count.max(1));
         rest = later;

@@ -6,35 +6,16 @@ use admit_snapshot::{
     customer::CustomerRecord,
     details::{object, title},
     item::ItemRecord,
-    key::EntryKey,
     time::{UnixSecs, iso8601},
     version::Source,
 };
-use admit_token::{Capabilities, Principal, Roles, Scopes};
+use admit_token::Principal;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::customer::date;
-
-/// A viewer without any claims.
-pub fn nobody() -> Principal {
-    Principal {
-        namespace: "".into(),
-        subject: String::new(),
-        customer_key: EntryKey([0; 16]),
-        client_id: None,
-        merchant_id: None,
-        merchant_uuid: None,
-        account_id: None,
-        roles: Roles::default(),
-        scopes: Scopes::NONE,
-        may: Capabilities::DEFAULT,
-        may_test: true,
-        merchants: None,
-    }
-}
 
 /// A decision, and every grant that was considered.
 #[derive(Debug, Serialize)]

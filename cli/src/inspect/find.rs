@@ -147,7 +147,7 @@ fn by_subject(snapshot: &mut Published, issuers: &Issuers, subject: &str) -> Res
     match (found.pop(), found.is_empty()) {
         (Some(sought), true) => Ok(sought),
         (Some(sought), false) => several(subject, [sought].into_iter().chain(found)),
-        (None, _) => Ok(nobody(&namespaces, subject, "subject")),
+        (None, _) => Ok(without_record(&namespaces, subject, "subject")),
     }
 }
 
@@ -178,7 +178,7 @@ fn by_uuid(snapshot: &mut Published, issuers: &Issuers, uuid: Uuid, text: &str) 
     match (found.pop(), found.is_empty()) {
         (Some(sought), true) => Ok(sought),
         (Some(sought), false) => several(text, [sought].into_iter().chain(found)),
-        (None, _) => Ok(nobody(&namespaces, text, "uuid")),
+        (None, _) => Ok(without_record(&namespaces, text, "uuid")),
     }
 }
 
@@ -249,7 +249,7 @@ fn among(
 }
 
 /// A customer without a record, whose namespace is unknown.
-fn nobody(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought {
+fn without_record(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought {
     let note = if namespaces.is_empty() {
         "as a UUID; as a subject it needs its namespace: NAMESPACE:SUBJECT".to_owned()
     } else {

@@ -32,7 +32,6 @@ use serde::Serialize;
 
 use self::{
     asked::OriginReport,
-    check::nobody,
     customer::CustomerReport,
     head::HeadShown,
     item::{ExternalName, ExternalReport, ItemReport},
@@ -241,13 +240,11 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn viewer(sought: &Sought, token: Option<&Unverified>, client: Option<&str>) -> Principal {
     let (namespace, subject) = sought.name.clone().unwrap_or_default();
     let mut viewer = Principal {
-        namespace: namespace.as_str().into(),
-        subject,
         customer_key: sought.key,
         client_id: client.map(str::to_owned),
         merchants: sought.merchants.as_deref().map(Into::into),
         may_test: sought.may_test,
-        ..nobody()
+        ..Principal::named(&namespace, &subject)
     };
     if let Some(token) = token {
         token.fill(&mut viewer);

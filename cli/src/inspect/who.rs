@@ -205,7 +205,7 @@ mod tests {
         }));
         let token = Unverified::read(&text).unwrap();
         assert!(token.report(100).is_expired && !token.report(99).is_expired);
-        let mut principal = super::super::check::nobody();
+        let mut principal = Principal::named("", "");
         token.fill(&mut principal);
         assert_eq!((principal.client_id.as_deref(), principal.merchant_id), (Some("app"), Some(21)));
         assert_eq!((principal.account_id, principal.merchant_uuid), (Some(7), None));

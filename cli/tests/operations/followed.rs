@@ -1,4 +1,4 @@
-//! Metrics, health and log of a real follower and a real origin against what has happened.
+//! Metrics, health and log of a real follower and a real origin against the events that they saw.
 
 use serde_json::Value;
 

@@ -343,3 +343,32 @@ fn lost_output_is_an_error() {
         bench.command(&["inspect", "--from", &double.url, "--json"]).stdout(full).output().unwrap().into();
     ended.failed(1, "standard output could not be written");
 }
+
+#[test]
+fn a_disk_that_is_full_while_customers_are_set_aside_publishes_nothing() {
+    let (bench, double) = set_up("disk");
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let published = double.state().head.clone();
+    bench.write("more.ndjson", catalogue(2_000));
+    // Files cannot grow beyond 1 KiB, as if the disk were full.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} publish --from more.ndjson --to {} --key publisher.jwk",
+        env!("CARGO_BIN_EXE_admit"),
+        double.url
+    );
+    let ended: Ended = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&bench.dir)
+        .env("ADMIT_TOKEN", crate::double::TOKEN)
+        .output()
+        .unwrap()
+        .into();
+    ended.failed(1, "temporary file in ");
+    assert_eq!(double.state().head, published);
+    bench
+        .publish("more.ndjson", &double.url, &["--temp-dir", "nowhere"])
+        .failed(1, "temporary file in nowhere");
+    bench.publish("more.ndjson", &double.url, &[]).ok();
+    assert_eq!(double.state().published().unwrap().customers, 2_000);
+}

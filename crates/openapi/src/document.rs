@@ -34,7 +34,7 @@ pub type Answered = (u16, Value);
 /// The document. `answer` gives the service's answer to an example.
 ///
 /// # Errors
-/// What an operation of the table lacks, or what is described and not in the table.
+/// Members that an operation of the table lacks, and descriptions of operations that the table does not have.
 pub fn document(answer: &dyn Fn(&Ask) -> Answered) -> Result<Value, Vec<String>> {
     document_of(&operations::all(), answer)
 }

@@ -37,7 +37,7 @@ pub fn of(auth: Auth) -> Vec<Value> {
     }
 }
 
-/// Of those who may see the numbers of `/healthz`.
+/// The tokens that open the numbers of `/healthz`.
 pub fn health() -> Vec<Value> {
     vec![json!({ PUBLISHER: ["snapshot:read"] })]
 }

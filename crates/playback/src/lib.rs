@@ -1,6 +1,6 @@
 //! Signs what CDNs, video platforms and DRM servers accept as proof of a granted check.
 //!
-//! The check by itself stops nobody: the server with the media must refuse. It does so without a signature, and the
+//! The check by itself stops no player: the server with the media must refuse. It does so without a signature, and the
 //! service signs only in the request that granted, from the same decision.
 //!
 //! ```text

@@ -1,5 +1,5 @@
-//! Reads an entry of `PLAYBACK` member by member. Errors name the place and what is expected, never what was found: a
-//! secret may stand in the wrong place.
+//! Reads an entry of `PLAYBACK` member by member. Errors name the place and the expected value, never the found
+//! one: a secret may stand in the wrong place.
 //!
 //! Written by hand over one `Value`, as for `ISSUERS`: derived readers for seven signers would be larger in the Worker.
 

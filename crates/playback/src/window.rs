@@ -47,7 +47,7 @@ impl Window {
     pub fn new(now: i64, grant_ends_at: i64, rule: WindowRule) -> Option<Self> {
         let (ttl, round) = (i64::from(rule.ttl_secs), i64::from(rule.round_secs.max(1)));
         let wanted = now.saturating_add(ttl);
-        // Up to the next multiple: -x.rem_euclid(round) is what is missing to it.
+        // Up to the next multiple: -x.rem_euclid(round) is the distance to it.
         let rounded = wanted.saturating_add((-wanted.rem_euclid(round)).rem_euclid(round));
         let expires_at = rounded.min(grant_ends_at);
         if expires_at <= now {

@@ -96,7 +96,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Co
     for kind in ObjectKind::ALL {
         stored.extend(store.objects(kind)?);
     }
-    // Two steps on the list in memory: mark what is unreferenced now, then take the marks that are old
+    // Two steps on the list in memory: mark the unreferenced objects, then take the marks that are old
     // enough. In a dry run the list is not stored.
     let unreferenced: HashSet<ObjectName> = stored.difference(&live).copied().collect();
     let mut garbage = store.garbage()?;

@@ -6,12 +6,12 @@
 //! number is milliseconds sent by mistake, and would grant access for ever.
 //!
 //! ```
-//! use admit_snapshot::instant::{self, InstantError};
+//! use admit_snapshot::instant::{self, InstantError, Zoned};
 //! use serde_json::json;
 //!
 //! let moment = instant::from_text("2030-01-03").unwrap();
 //! assert_eq!(moment.at, 1_893_628_800);
-//! assert_eq!(instant::from_json(&json!("2030-01-03 02:00:00 +0200")), Ok(moment.with_offset(120)));
+//! assert_eq!(instant::from_json(&json!("2030-01-03 02:00:00 +0200")), Ok(Zoned { offset_mins: 120, ..moment }));
 //! assert_eq!(instant::from_secs(1_893_628_800_000), Err(InstantError::Milliseconds(1_893_628_800_000)));
 //! ```
 //!
@@ -51,12 +51,6 @@ impl Zoned {
     #[must_use]
     pub const fn utc(at: UnixSecs) -> Self {
         Self { at, offset_mins: 0 }
-    }
-
-    /// The same moment, written with another offset.
-    #[must_use]
-    pub const fn with_offset(self, offset_mins: i16) -> Self {
-        Self { offset_mins, ..self }
     }
 }
 

@@ -111,10 +111,8 @@ impl VerifiedTokens {
 mod tests {
     use std::cell::Cell;
 
-    use admit_snapshot::key::EntryKey;
-
     use super::*;
-    use crate::{Asked, Capabilities, Principal, Roles, Scopes, ValidTimes};
+    use crate::{Asked, Principal, ValidTimes};
 
     struct Fixed(u8);
 
@@ -125,20 +123,7 @@ mod tests {
     }
 
     fn verified(issuer: usize) -> Rc<VerifiedToken> {
-        let principal = Principal {
-            namespace: "vendor".into(),
-            subject: "customer".into(),
-            customer_key: EntryKey([0; 16]),
-            client_id: None,
-            merchant_id: None,
-            merchant_uuid: None,
-            account_id: None,
-            roles: Roles::default(),
-            scopes: Scopes::NONE,
-            may: Capabilities::DEFAULT,
-            may_test: true,
-            merchants: None,
-        };
+        let principal = Principal::named("vendor", "customer");
         let times = ValidTimes { not_before: None, expires_at: 0 };
         Rc::new(VerifiedToken {
             issuer,

@@ -226,7 +226,29 @@ fn check(
     if raw.leeway_secs > LEEWAY_MAX_SECS {
         return wrong("leeway_secs", &format!("must be at most {LEEWAY_MAX_SECS}"));
     }
-    let keys = match raw.keys {
+    let keys = check_keys(raw.keys, at, secret)?;
+    Ok(IssuerConfig {
+        issuer: raw.issuer,
+        namespace: raw.namespace,
+        audience: raw.audience,
+        customer_claim: raw.customer_claim,
+        leeway_secs: raw.leeway_secs,
+        keys,
+        merchants: raw.merchants.map(Rc::from),
+        may,
+        test_clients: raw.test_clients,
+        accept_missing_iss: raw.accept_missing_iss,
+    })
+}
+
+/// Checks `keys` of the issuer `at`: exactly one of a URL, a document and a secret.
+fn check_keys(
+    raw: RawKeys,
+    at: &str,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Result<KeysConfig, IssuersError> {
+    let wrong = |member: &str, problem: &str| Err(IssuersError::new(format!("{at}.{member}"), problem));
+    Ok(match raw {
         RawKeys { jwks: Some(jwks), jwks_url: None, secret: None, alg } => {
             let Some(rsa_algorithm) = rsa_algorithm(alg.as_deref()) else {
                 return wrong("keys.alg", RSA_ALGORITHMS);
@@ -271,18 +293,6 @@ fn check(
             KeysConfig::Secret { name, secret: Secret(value), algorithm }
         }
         _ => return wrong("keys", "must be one of jwks, jwks_url, or secret with alg"),
-    };
-    Ok(IssuerConfig {
-        issuer: raw.issuer,
-        namespace: raw.namespace,
-        audience: raw.audience,
-        customer_claim: raw.customer_claim,
-        leeway_secs: raw.leeway_secs,
-        keys,
-        merchants: raw.merchants.map(Rc::from),
-        may,
-        test_clients: raw.test_clients,
-        accept_missing_iss: raw.accept_missing_iss,
     })
 }
 

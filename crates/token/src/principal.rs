@@ -108,6 +108,25 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The customer of this name, as far as a name tells: no claims, no roles, the default capabilities, all merchants.
+    #[must_use]
+    pub fn named(namespace: &str, subject: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            subject: subject.to_owned(),
+            customer_key: EntryKey::customer(namespace, subject),
+            client_id: None,
+            merchant_id: None,
+            merchant_uuid: None,
+            account_id: None,
+            roles: Roles::default(),
+            scopes: Scopes::NONE,
+            may: Capabilities::DEFAULT,
+            may_test: false,
+            merchants: None,
+        }
+    }
+
     /// Whether the issuer is trusted for this merchant. Claims about other merchants are ignored.
     #[must_use]
     pub fn may_act_for(&self, merchant_id: i64) -> bool {

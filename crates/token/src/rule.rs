@@ -94,8 +94,8 @@ impl Rule {
 }
 
 impl VerifyError {
-    /// The rule that the token breaks, or that cannot be checked now. `None` while the issuer's keys are to be fetched:
-    /// the check has not ended.
+    /// The rule that the token breaks, or that cannot be checked now. `None` while the issuer's keys must be fetched
+    /// first: the check has not ended.
     #[must_use]
     pub fn rule(&self) -> Option<Rule> {
         match self {

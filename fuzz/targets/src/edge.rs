@@ -76,7 +76,7 @@ pub fn questions(data: &[u8]) -> bool {
     }
     if let Ok(Asked::One(evaluation)) = &single {
         assert!(evaluation.customer.is_some() || evaluation.item.is_err(), "decided about no customer");
-        // What is a complete question is a complete search as well, but for what only a search has.
+        // A complete question is a complete search as well, except for the members that only a search has.
         if let Err(error) = Api::ResourceSearch.read(data) {
             assert!(matches!(error.field(), Some("page" | "context")), "{error:?}");
         }

@@ -1,6 +1,7 @@
 //! Readers of lines from an origin: the publish schema and the change feed.
 
 use admit::{
+    fnv,
     limits::OBJECT_MAX_BYTES,
     snapshot::schema::{Change, Line},
 };
@@ -54,7 +55,8 @@ fn changes(data: &[u8], is_lenient: bool) -> Vec<(Option<Change>, usize)> {
 pub fn export(data: &[u8]) -> bool {
     let lines = data.split(|byte| *byte == b'\n').take(LINES_MAX);
     let accepted = lines.filter(|line| self::line(line)).count();
-    if !cfg!(feature = "sampled") || digest(data).is_multiple_of(WHOLE_ONE_IN) {
+    // By a hash, so that the same input makes the same choice.
+    if !cfg!(feature = "sampled") || fnv::hash(data.iter().copied()).is_multiple_of(WHOLE_ONE_IN) {
         whole(data);
     }
     accepted > 0
@@ -65,12 +67,6 @@ const LINES_MAX: usize = 8;
 
 /// While fuzzing, one export in this number is read as a whole.
 const WHOLE_ONE_IN: u64 = 512;
-
-/// FNV-1a, so that the same input makes the same choice.
-fn digest(data: &[u8]) -> u64 {
-    data.iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
 
 /// One line: read, written and read again, read as a record of a change, and built.
 fn line(data: &[u8]) -> bool {

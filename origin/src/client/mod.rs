@@ -1,5 +1,4 @@
-//! What a whole client asks an origin for beside the API of the edge: accounts, sessions, lists of media, and what was
-//! bought.
+//! The routes of whole clients beside the API of the edge: accounts, sessions, lists of media, and purchases.
 //!
 //! ```text
 //! service ─► token verified ─► answer ─┬─ account, registration, password    accounts and their sessions
@@ -257,7 +256,7 @@ fn created(body: &Value) -> Reply {
     Reply { status: 201, reason: Cow::Borrowed("created"), ..ok(body) }
 }
 
-/// A 200 whose body says what was done. SDKs fail on a 204.
+/// A 200 whose body names the completed action. SDKs fail on a 204.
 fn done(message: &str) -> Reply {
     ok(&json!({"code": 200, "message": message}))
 }

@@ -59,7 +59,7 @@ impl RegisterField {
 /// Checks fields before they are stored.
 ///
 /// # Errors
-/// What is wrong, and with which field.
+/// The first invalid field, and why.
 pub fn check(fields: &[RegisterField]) -> Result<(), String> {
     if fields.len() > REGISTER_FIELDS_MAX {
         return Err(format!("expected at most {REGISTER_FIELDS_MAX} fields, found {}", fields.len()));

@@ -26,7 +26,7 @@ pub struct Shared {
     pub(crate) rates: Rates,
     /// Counts on their way to the audit trail.
     pub(crate) counts: Counts,
-    /// What has happened, for operators.
+    /// Counts for operators.
     pub(crate) metrics: Metrics,
     /// Serializes writes. Waiting for SQLite's own lock means polling, which may take long.
     writing: Mutex<()>,

@@ -62,7 +62,7 @@ fn a_grant_for_a_fee_is_exported_as_a_purchase_at_its_price() {
     );
     let bought = bought.expect(201).json();
     let given = origin.grant(ITEM).expect(201).json();
-    // A later price is not what was paid.
+    // A later price does not change the paid one.
     let price = "access_type_id=101&amount=1&currency=EUR&description=x";
     origin.write("PUT", &format!("/v2/items/{ITEM}/access-fees/{FEE}"), price).expect(201);
     let purchase = json!({"amount": 4.99, "currency": "USD", "access_fee_id": FEE, "trial": false});

@@ -1,4 +1,4 @@
-//! Favourites, watch history, and what was bought.
+//! Favourites, watch history, and purchases.
 
 use serde_json::{Value, json};
 

@@ -35,8 +35,8 @@ pub enum Auth {
     /// A token of an issuer with the capability `view`, for questions about its owner, or `check`, for questions about
     /// any customer.
     Asker,
-    /// A token of an issuer with the capability `explain` beside `view`, for what is about its owner, or `check`, for what
-    /// is about any customer.
+    /// A token of an issuer with the capability `explain`, and beside it `view` for questions about its owner, or
+    /// `check` for questions about any customer.
     Explainer,
     /// A token with the role `merchant`, of an issuer with the capability `write`.
     Merchant,

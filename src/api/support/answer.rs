@@ -171,16 +171,16 @@ fn uuid(object: &mut Object, name: &str, uuid: Uuid) {
     object.text(name, Some(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer())));
 }
 
-/// The reason of a 403, and what is missing.
+/// The reason of a 403, and the missing right.
 pub type Lack = (Cow<'static, str>, String);
 
 /// How far the check of a token came.
 #[derive(Clone, Copy, Debug)]
 pub enum Reached<'a> {
-    /// The token is accepted. With its issuer's name, and each right: its name, and if it is not given the reason and what
-    /// is missing.
+    /// The token is accepted. With its issuer's name, and each right: its name, and if it is not given the reason and
+    /// the missing right.
     Accepted(&'a VerifiedToken, &'a str, &'a [(&'static str, Option<Lack>)]),
-    /// The check ended at a rule, with a status, a reason and what is wrong.
+    /// The check ended at a rule, with a status, a reason and a detail.
     Ended(Rule, u16, &'a str, &'a str),
 }
 

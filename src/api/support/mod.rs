@@ -1,4 +1,5 @@
-//! Questions of support staff on the wire: whom a path names, parameters and bodies of requests, and bodies of answers.
+//! Questions of support staff on the wire: the customer in a path, parameters and bodies of requests, and bodies of
+//! answers.
 //! `docs/api.md` has the meaning of every member.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! The party that asks: about whom it may ask, and what it sees.
+//! The party that asks: the customers that it may ask about, and the members that it sees.
 //!
 //! | token of an issuer that may | about its own customer | about any customer |
 //! | --- | --- | --- |
@@ -23,8 +23,8 @@ use crate::{
         unavailable,
     },
     entitlement::{Considered, Reason},
-    snapshot::{key::EntryKey, time::UnixSecs},
-    token::{Capability, IssuerConfig, Principal, Roles, Scopes, VerifiedToken},
+    snapshot::time::UnixSecs,
+    token::{Capability, IssuerConfig, Principal, VerifiedToken},
 };
 
 /// The message of 403 for a viewer who asks about another customer.
@@ -78,7 +78,7 @@ impl Caller<'_> {
     /// Whether the customer is another one than the owner of a viewer's token.
     pub fn is_service(&self, id: &str) -> bool {
         let own = &self.token.principal;
-        !self.may(Capability::View) || subject_of(id, &own.namespace) != Some(&own.subject)
+        !self.may(Capability::View) || subject_in(id, &own.namespace) != Some(&own.subject)
     }
 
     /// The customer that an id names. A viewer's own token says more than the id.
@@ -89,25 +89,13 @@ impl Caller<'_> {
         }
         // A namespace may contain colons: the longest one that an issuer has counts.
         let known = self.issuers.iter().map(|issuer| issuer.namespace.as_str());
-        let known = known.filter(|namespace| subject_of(id, namespace).is_some());
+        let known = known.filter(|namespace| subject_in(id, namespace).is_some());
         let namespace = known.max_by_key(|namespace| namespace.len());
         let namespace =
             namespace.unwrap_or_else(|| id.split_once(':').map_or("", |(namespace, _)| namespace));
-        let subject = subject_of(id, namespace).unwrap_or_default();
-        Principal {
-            namespace: namespace.into(),
-            subject: subject.to_owned(),
-            customer_key: EntryKey::customer(namespace, subject),
-            client_id: None,
-            merchant_id: None,
-            merchant_uuid: None,
-            account_id: None,
-            roles: Roles::default(),
-            scopes: Scopes::NONE,
-            may: own.may,
-            may_test: false,
-            merchants: own.merchants.clone(),
-        }
+        let subject = subject_in(id, namespace).unwrap_or_default();
+        let merchants = own.merchants.clone();
+        Principal { may: own.may, merchants, ..Principal::named(namespace, subject) }
     }
 
     pub fn shown(&self) -> Shown {
@@ -116,8 +104,8 @@ impl Caller<'_> {
     }
 }
 
-/// The subject of an id of this namespace.
-fn subject_of<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
+/// The subject of an id, if the id is of this namespace.
+fn subject_in<'i>(id: &'i str, namespace: &str) -> Option<&'i str> {
     id.strip_prefix(namespace)?.strip_prefix(':')
 }
 

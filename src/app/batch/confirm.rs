@@ -74,7 +74,7 @@ impl Checks {
     }
 
     /// Asks about all items by one question, and by another one about those that the snapshot grants. Items that other
-    /// requests ask about are waited for. What is left open is to be asked one by one.
+    /// requests ask about are waited for. The items that stay open are asked one by one.
     async fn ask_at_once<P: Platform>(
         &mut self,
         exchange: &Exchange<'_, P>,
@@ -232,14 +232,14 @@ struct Confirmation {
     /// Whether the client wants an answer that is newer than the snapshot: a remembered one will not do.
     insists: bool,
     patience: Patience,
-    /// The places of the items that are to be asked about.
+    /// The places of the items without an answer yet.
     open: Vec<usize>,
     /// How many of its changes the upstream's answers reflect, for each item that it has answered now.
     seqs: Vec<u64>,
     unconfirmed: Tally,
 }
 
-/// What came of asking the upstream about several items.
+/// The outcome of asking the upstream about several items.
 pub(in crate::app) struct Confirmed {
     /// How many of the upstream's changes every answer reflects. `None` if the snapshot, or the memory, gave one of them.
     pub seq: Option<u64>,

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits::SIGNATURES_MAX;
 
-/// What is signed, by its hash together with that of the key, and the signature.
+/// A hash of message and key, and the signature.
 type Known = ([u8; 32], Rc<[u8]>);
 
 /// The signatures that an isolate remembers. Each message has one place, where the next one that has the same place takes

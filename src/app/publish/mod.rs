@@ -198,7 +198,7 @@ impl<P: Platform> Publisher<'_, P> {
         }
         let reply = match told {
             None => reply,
-            // What is stored stays stored: without the lane it only arrives later.
+            // The head is stored in any case: without the lane it only arrives later.
             Some(is_announced) => stored(if is_announced { ANNOUNCED } else { NOT_ANNOUNCED }),
         };
         Ok(Transferred { reply, seq: Some(head.seq) })

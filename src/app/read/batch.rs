@@ -91,7 +91,7 @@ pub(in crate::app) struct Pass {
     pub until: UnixSecs,
     /// The objects that are not in memory. Questions that need one of them are [`Ruling::Unreadable`].
     pub missing: Vec<ObjectName>,
-    /// What is wrong with the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
+    /// The error of the last invalid record. Questions that need an invalid record are [`Ruling::Unreadable`].
     pub corrupt: Option<FormatError>,
 }
 

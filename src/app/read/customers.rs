@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{LookUps, ReadError, may_be_about, search::hash};
+use super::{LookUps, ReadError, may_be_about};
 use crate::{
     api::{
         authzen::{Cursor, PageToken},
@@ -11,6 +11,7 @@ use crate::{
         support::{self, CustomerPage, Find, Identity, Look, Wanted},
     },
     app::finish::subject_hash,
+    fnv,
     limits::{CUSTOMERS_PAGE_MAX, CUSTOMERS_PAGE_SHARDS, HOLDINGS_PAGE, HOLDINGS_TRIALS_MAX},
     snapshot::{
         customer::CustomerRecord,
@@ -110,7 +111,7 @@ pub(super) fn customer(
         }
     }
     let Some((key, shown)) = shown else { return Ok(ApiError::CustomerNotFound.into()) };
-    let question = hash(key.0.into_iter().chain(look.at.unwrap_or(UnixSecs::MIN).to_be_bytes()));
+    let question = fnv::hash(key.0.into_iter().chain(look.at.unwrap_or(UnixSecs::MIN).to_be_bytes()));
     let offset = match look.token {
         None => 0,
         Some(PageToken { question: known, limit: HOLDINGS_PAGE, cursor: Cursor(offset, 0) })
@@ -135,7 +136,7 @@ pub(super) fn customer(
     let mut holdings = Vec::with_capacity(HOLDINGS_PAGE);
     for ((access, purchase), item) in page.iter().zip(&items) {
         let item = item.as_ref().map(|item| ItemRecord::new(item.bytes())).transpose()?;
-        // Of another merchant's item, the access alone is shown.
+        // An access to another merchant's item is shown without the item.
         let item = item.filter(|item| may_see(look_ups, token, item.merchant_id));
         holdings.push(support::access(&HeldAccess::new(*access, *purchase, item.as_ref(), at), source));
     }
@@ -162,8 +163,8 @@ pub(super) fn customer(
 pub(super) fn find(look_ups: &mut LookUps<'_>, read: &CustomersRead) -> Result<Reply, ReadError> {
     let CustomersRead { token, find: Find { wanted, token: page_token }, namespaces } = read;
     let question = match wanted {
-        Wanted::Number(number) => hash(number.to_be_bytes().into_iter()),
-        Wanted::Uuid(uuid) => hash(uuid.into_bytes().into_iter()),
+        Wanted::Number(number) => fnv::hash(number.to_be_bytes()),
+        Wanted::Uuid(uuid) => fnv::hash(uuid.into_bytes()),
     };
     let after = match page_token {
         None => None,

@@ -68,7 +68,7 @@ pub(super) enum Read {
         token: Rc<VerifiedToken>,
         item_id: i64,
     },
-    /// May the owner of the token play the item, and what is signed for it?
+    /// May the owner of the token play the item? A grant comes with a signed proof.
     Playback {
         token: Rc<VerifiedToken>,
         form: PlaybackForm,
@@ -229,8 +229,8 @@ impl LookUps<'_> {
     }
 
     /// The item of the viewer's merchant whose media `media_id` names. Of several, such as a film that is sold in two
-    /// ways, it is the first that the viewer may play now, and else the first. A viewer of whom the merchant is not known
-    /// gets one of the only merchant with that media; the decision tells whether the viewer may play it.
+    /// ways, it is the first that the viewer may play now, and else the first. A viewer without a known merchant gets
+    /// an item of the only merchant with that media; the decision tells whether the viewer may play it.
     #[inline(never)]
     fn media_item(
         &mut self,
@@ -326,7 +326,7 @@ impl Read {
         }
     }
 
-    /// What is signed if it is granted, if it is a playback question.
+    /// The form of the proof that a grant comes with, if this is a playback question.
     pub const fn playback(&self) -> Option<PlaybackForm> {
         match self {
             Self::Playback { form, .. } => Some(*form),

@@ -14,6 +14,7 @@ use crate::{
     },
     app::authzen::found,
     entitlement::{Decision, Held, Question, client_app, decide_by},
+    fnv,
     limits::{AUTHZEN_PAGE_LOOKS, AUTHZEN_PAGE_MAX_ITEMS, AUTHZEN_PAGE_SHARDS},
     snapshot::{
         customer::CustomerRecord,
@@ -189,14 +190,9 @@ impl Searched<'_> {
     }
 }
 
-/// Stands for a question: two pages belong together if it is the same.
+/// Stands for a question: two pages belong together if it is the same. A collision mixes two searches of one client.
 fn question_hash(principal: &Principal, terms: Terms, include_free: bool, is_whole: bool) -> u64 {
     let at = terms.at.unwrap_or(UnixSecs::MIN).to_be_bytes();
     let flags = [u8::from(include_free), u8::from(is_whole)];
-    hash(principal.customer_key.0.into_iter().chain(at).chain(flags))
-}
-
-/// FNV-1a. A collision mixes two searches of one client.
-pub(super) fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv::hash(principal.customer_key.0.into_iter().chain(at).chain(flags))
 }

@@ -1,4 +1,4 @@
-//! Questions of support staff: who is a customer and what do they hold, and what is wrong with a token.
+//! Questions of support staff: who is a customer, what do they hold, and which rule does a token break.
 //!
 //! ```text
 //! token ─► may it explain? ─► about whom? ─► read::customers: the record, its holdings, or a search
@@ -167,8 +167,7 @@ fn named(caller: &Caller<'_>, who: &Who<'_>) -> Vec<NamedCustomer> {
     }
 }
 
-/// Whom or what a question is about, for its audit event: keys of customers, or what they are searched by. Nothing for a
-/// token.
+/// The subject of a question, for its audit event: keys of customers, or the terms of a search. Nothing for a token.
 pub(super) fn subject_of(
     plan: &SupportPlan,
     request: &Request<'_>,
@@ -197,7 +196,7 @@ pub(super) fn logged<'r>(request: Request<'r>) -> Request<'r> {
     Request { path, ..request }
 }
 
-/// Reads the body with the token that is to be inspected.
+/// Reads the body with the token to inspect.
 pub(super) async fn read_body(
     presented: &OnceCell<Rc<Presented>>,
     request: &Request<'_>,

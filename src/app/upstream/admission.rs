@@ -60,7 +60,7 @@ impl From<Closed> for NotAsked {
     }
 }
 
-/// A question that is to be sent, as far as budgets, circuits and evidence go by it.
+/// The properties of a question by which budgets, circuits and evidence admit it.
 #[derive(Clone, Copy, Debug)]
 pub struct Applicant<'q> {
     /// The token of the client who asks, if the question needs one.

@@ -39,7 +39,7 @@ use crate::{
 pub(in crate::app) struct UpstreamQuestion {
     /// The check; nothing for other reads.
     pub check: Option<AccessCheck>,
-    /// What is signed for a grant, if the check is a playback question.
+    /// The form of the proof that a grant comes with, if the check is a playback question.
     pub playback: Option<PlaybackForm>,
     /// The token, if the read needs one.
     pub token: Option<Rc<VerifiedToken>>,
@@ -56,7 +56,7 @@ pub(in crate::app) struct UpstreamQuestion {
     pub otherwise: Reply,
 }
 
-/// What comes of a question.
+/// The outcome of a question.
 #[derive(Clone)]
 pub(in crate::app) enum Heard {
     /// The upstream's answer to a check.

@@ -186,8 +186,8 @@ impl EvaluationsRoute {
         self.absent_until_ms = now_ms.saturating_add(EVALUATIONS_AGAIN_MS);
     }
 
-    /// A question of customer `who` came to nothing. Of one customer that may have to do with the customer, of several it
-    /// counts as absence.
+    /// A question of customer `who` got no usable answer. With one customer, the customer may be the cause; several
+    /// customers count as absence of the route.
     pub fn failed(&mut self, who: u64, now_ms: u64) {
         if !self.unanswered.contains(&who) {
             self.unanswered.push(who);

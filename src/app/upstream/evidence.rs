@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::bucket::Bucket;
 use crate::{
     api::{media_type::MediaType, query},
+    fnv,
     limits::{
         GRANTED_ASKS, GRANTED_CUSTOMERS_MAX, GRANTED_MERCHANTS_MAX, GRANTED_MS, GRANTED_PER_MERCHANT_MAX,
         RESERVED_SHARE,
@@ -19,7 +20,7 @@ use crate::{
     token::Principal,
 };
 
-/// A customer as a write or a token names one, hashed (FNV-1a). Two that collide cost a question.
+/// A customer as a write or a token names one, hashed. Two that collide cost a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CustomerName(u64);
 
@@ -29,8 +30,7 @@ impl CustomerName {
         let text = text.trim();
         let number = number::whole_text(text).map(|number| number.to_string());
         let canonical = number.unwrap_or_else(|| text.to_ascii_lowercase());
-        let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        Self(canonical.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash))
+        Self(fnv::hash(canonical.bytes()))
     }
 
     /// The customer of a grant: `consumer_id` of a form or of JSON.

@@ -101,7 +101,7 @@ impl Lane {
         self.circuit.admit(now_ms, deadline_ms)
     }
 
-    /// Whether requests for an item are paused, whoever asks.
+    /// Whether requests for an item are paused for all clients.
     pub fn is_paused(&self, item_id: i64, now_ms: u64) -> bool {
         self.failing.left_ms((true, item_id.cast_unsigned()), now_ms).is_some()
     }

@@ -149,7 +149,7 @@ impl<P: Platform> Exchange<'_, P> {
             let value = match *name {
                 // The runtime has decoded the body.
                 "content-encoding" => continue,
-                // Of what was created, it would tell clients where the origin is.
+                // The address of a created resource would tell clients where the origin is.
                 "location" if !(300..400).contains(&answer.status) => continue,
                 "location" => Some(at_the_edge(value, &self.config.url)),
                 _ => sent_back(name, value, now),

@@ -70,8 +70,8 @@ pub fn headers<'r>(
     headers
 }
 
-/// The headers of a question. A question that was sent by POST has headers that describe its body, which is not passed on:
-/// of what the client sent, only the trace goes along.
+/// The headers of a question. Only the trace is the client's: other headers of a question by POST describe its body,
+/// which is not passed on.
 pub fn of_question<'r>(
     request: &'r Request<'_>,
     request_id: &'r str,

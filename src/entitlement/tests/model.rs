@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::snapshot::{
     index::{Index, Tree},
+    key::EntryKey,
     object::ObjectKind,
     schema::{self, Line},
     version::{Found, ObjectCache, Record, Version},

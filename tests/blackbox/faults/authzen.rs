@@ -1,5 +1,5 @@
-//! Questions in the form of AuthZEN: denials of viewers are confirmed, those of services are not, and what cannot be
-//! told is no denial.
+//! Questions in the form of AuthZEN: denials of viewers are confirmed, those of services are not, and a question that
+//! cannot be decided is not denied.
 
 use std::cell::RefCell;
 
@@ -179,7 +179,7 @@ fn the_origins_word_stands_beside_the_answer_for_those_who_may_explain() {
     assert!(each.iter().all(|one| one["decision"] == false && one["context"]["considered"].is_array()));
     let seen = edge.platform().upstream().seen();
     assert_eq!((seen.len(), seen[0].header("authorization")), (1, format!("Bearer {support}").as_str()));
-    // Nobody else, and nobody who did not ask.
+    // No other caller is told, and no caller that did not ask.
     for (token, body) in [(&service, beside(&[1, 2])), (&support, several(&[1, 2]))] {
         let (status, found) = ask(&edge, evaluations, token, &body);
         assert_eq!((status, found["evaluations"][1]["context"].get("origin")), (200, None), "{found}");
@@ -187,7 +187,7 @@ fn the_origins_word_stands_beside_the_answer_for_those_who_may_explain() {
     assert_eq!(edge.platform().upstream().seen().len(), 1);
 }
 
-/// Of customers and items that the staff's issuer does not speak for.
+/// The customers and items are those of merchants that the staff's issuer does not speak for.
 #[test]
 fn the_origins_word_is_not_told_beyond_the_issuers_merchants() {
     let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
@@ -235,7 +235,7 @@ fn denials_are_confirmed_whether_or_not_the_origins_word_is_wanted() {
     );
 }
 
-/// The origin knows them, or it does not: that is a denial, and takes the route from nobody.
+/// An unknown customer is a denial, and does not count as absence of the route.
 #[test]
 fn customers_whom_the_origin_does_not_know_are_denied_by_one_question() {
     let pair = Pair::new(&[]);

@@ -1,4 +1,4 @@
-//! Isolates that start or wake: how many reads in a row they wait for, the starting value, and what is loaded behind
+//! Isolates that start or wake: how many reads in a row they wait for, the starting value, and loads behind
 //! answers. A read takes `ROUND_MS`, and reads at the same time take it together.
 
 use admit::{api::reply::Request, limits::START_TIMEOUT_MS, ports::Platform as _, snapshot::pack::Pack};
@@ -97,7 +97,7 @@ fn an_isolate_that_wakes_answers_after_one_read_unless_shards_have_changed() {
     assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 3));
 }
 
-/// What is under `start` is believed by its digests alone, and costs one round if it is of no use.
+/// The value under `start` counts only if its digests are right, and costs one round if it is of no use.
 #[test]
 fn a_starting_value_that_is_of_no_use_costs_a_round_and_nothing_else() {
     let publisher = published(&Business::new(2, FOREVER));

@@ -297,8 +297,8 @@ fn two_publishers_and_the_newer_head_stays() {
     let second = first.beside();
     publish(&first, &version(1, true));
     publish(&second, &version(3, false));
-    // The store still shows the second edge's head to nobody else: the first publisher's older one is refused there, and
-    // one that gets through to the lane late changes nothing.
+    // The store shows the second edge's head to no other edge yet: the first publisher's older one is refused there,
+    // and one that gets through to the lane late changes nothing.
     version(2, true).publish_objects(first.platform());
     assert_eq!(first.put_head(&version(2, true)), 409);
     let late = version(2, true).jws(Signer::Publisher);

@@ -99,7 +99,7 @@ fn heads_of_both_forms_follow_each_other() {
     assert_eq!(edge.beside().check(), 402);
 }
 
-/// Whoever can write to the store can put another delta beside a signed head.
+/// An attacker with write access to the store can put another delta beside a signed head.
 #[test]
 fn another_delta_than_the_signed_one_is_refused_and_said() {
     let (business, delta) = revoked(2);
@@ -209,7 +209,7 @@ fn the_starting_value_is_stored_when_index_or_directory_have_changed() {
     assert_ne!(store.peek("start").unwrap(), first);
     let sent = edge.publish("GET", "/snapshot/start", "", Vec::new());
     assert_eq!((sent.status, sent.body.as_bytes()), (200, &store.peek("start").unwrap()[..]));
-    // It follows from the head: nobody writes it.
+    // It follows from the head: no request writes it.
     for method in ["PUT", "DELETE"] {
         assert_eq!(edge.publish(method, "/snapshot/start", "", Vec::new()).status, 405);
     }

@@ -260,7 +260,7 @@ fn a_search_goes_through_many_shards_page_by_page() {
     assert_eq!(keys, expected);
 }
 
-/// Who looked at whom. Neither the token in a body nor the name in a path is in a log.
+/// The event names the viewer and the viewed. Neither the token in a body nor the name in a path is in a log.
 #[test]
 fn every_look_leaves_an_audit_event() {
     let edge = edge(&[("LOG_CHECKS", "all")]);

@@ -1,5 +1,5 @@
-//! The routes of support staff: who may look at whom, what a customer holds at a moment, searches by number, and the rule
-//! that a token breaks.
+//! The routes of support staff: who may look at which customer, what a customer holds at a moment, searches by number,
+//! and the rule that a token breaks.
 
 mod tokens;
 
@@ -43,31 +43,19 @@ const HOARDER_UUID: &str = "5d1b2c3e-7f0a-4a55-9b7e-0c1d2e3f4a5b";
 
 /// The usual variables, with the issuers of these cases.
 pub fn variables() -> Vec<(String, String)> {
-    let mut variables = configured::variables(&[]);
-    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
-        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
-        for (issuer, namespace, may, merchants) in [
-            (SUPPORT, "support", json!(["check", "explain"]), None),
-            (BOUND, "bound", json!(["check", "explain"]), Some(MERCHANT)),
-            (CURIOUS, "vendor", json!(["view", "explain"]), None),
-            (SERVICE, "service", json!(["check"]), None),
-            (EXPLAINER, "explainer", json!(["explain"]), None),
-            (STRICT, "strict", json!(["write"]), None),
-        ] {
-            let audience =
-                if issuer == STRICT { json!({"any_of": ["here"]}) } else { json!("none_required") };
-            let mut entry = json!({
-                "issuer": issuer, "namespace": namespace, "audience": audience, "may": may,
-                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
-            });
-            if let Some(merchant) = merchants {
-                entry["merchants"] = json!([merchant]);
-            }
-            entries.push(entry);
-        }
-        *value = Value::from(entries).to_string();
+    let mut entries = [
+        (SUPPORT, "support", json!(["check", "explain"]), None),
+        (BOUND, "bound", json!(["check", "explain"]), Some(MERCHANT)),
+        (CURIOUS, "vendor", json!(["view", "explain"]), None),
+        (SERVICE, "service", json!(["check"]), None),
+        (EXPLAINER, "explainer", json!(["explain"]), None),
+        (STRICT, "strict", json!(["write"]), None),
+    ]
+    .map(|(issuer, namespace, may, merchant)| issuers::by_vendors_secret(issuer, namespace, &may, merchant));
+    for strict in entries.iter_mut().filter(|entry| entry["issuer"] == STRICT) {
+        strict["audience"] = json!({"any_of": ["here"]});
     }
-    variables
+    issuers::with_issuers(configured::variables(&[]), entries)
 }
 
 /// Publishes the sample catalogue and two more customers.

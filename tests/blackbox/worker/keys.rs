@@ -130,15 +130,7 @@ fn configuration(port: u16) -> Vec<(String, String)> {
                    "keys": {"jwks_url": format!("http://127.0.0.1:{port}/{path}")}})
         })
         .collect();
-    let mut variables = issuers::variables();
-    for (name, value) in &mut variables {
-        if name == "ISSUERS" {
-            let mut all: Vec<Value> = serde_json::from_str(value).unwrap();
-            all.extend(issuers.clone());
-            *value = Value::from(all).to_string();
-        }
-    }
-    variables
+    issuers::with_issuers(issuers::variables(), issuers)
 }
 
 /// A viewer's token of the issuer whose JWKS is at `path`.

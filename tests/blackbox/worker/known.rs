@@ -104,7 +104,7 @@ fn a_page_is_given_again_if_all_of_it_is_granted() {
     assert_eq!(body(&first)["items"][0], body(&again)["items"][1]);
     assert_eq!(first.header("content-type"), again.header("content-type"));
     assert_eq!([0; 4].map(|_| is_short(page("5101,5999"))), [false; 4], "an unknown item");
-    // Nobody else's, and not after the next version without the customer.
+    // Not another viewer's, and not after the next version without the customer.
     let other = Wire::get("/access?items=5101,5102").bearer(&worker.token("never-bought"));
     assert_ne!(body(&worker.send(&other)), body(&again));
     catalogue::publish_without_customers(&worker, 2);

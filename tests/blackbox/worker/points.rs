@@ -55,7 +55,7 @@ fn answers_have_points_and_kept_ones_are_counted() {
     };
     let answers = |points: &[Value]| points.iter().filter(|point| point["blobs"][1] == "check").count();
     assert!(before < 60, "known viewers have no point each: {before}");
-    // A denial is written, and what was counted with it.
+    // A denial is written, together with the counted answers.
     assert_eq!(
         worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, "nobody"))).status,
         402
@@ -67,7 +67,7 @@ fn answers_have_points_and_kept_ones_are_counted() {
     assert_eq!(denied["blobs"][4], "origin", "{denied}");
     let [count, age, wait] = [0, 1, 2].map(|place| denied["doubles"][place].as_f64().unwrap());
     assert!(count == 1.0 && (0.0..600.0).contains(&age) && wait >= 0.0, "{denied}");
-    // Of fifty answers and a denial each is in one point, written or counted.
+    // Each of fifty answers and a denial is in one point, written or counted.
     let singles = answers(&found) - found.iter().filter(|point| point["blobs"][0] == "kept").count();
     assert_eq!(kept(&found) + singles as f64, 51.0, "{found:?}");
     assert!(kept(&found) > 40.0, "{found:?}");
@@ -110,7 +110,7 @@ fn without_the_binding_nothing_is_told() {
 fn a_trace_goes_through_to_the_origin_and_into_the_log() {
     let (worker, origin) = start(&[("PASS_THROUGH", "/payments"), ("LOG_CHECKS", "all")]);
     let traced = |wire: Wire| wire.header("traceparent", TRACE).header("tracestate", "vendor=1");
-    // A confirmation, a write, and what is passed through.
+    // A confirmation, a write, and a request that is passed through.
     worker.send(&traced(Wire::get("/items/5101/access").bearer(&customer(&worker, "ada"))));
     worker.send(&traced(write("POST", "/v2/items", FORM, "title=x").bearer(&merchant(&worker))));
     worker.send(&traced(Wire::get("/payments/methods")));

@@ -100,16 +100,10 @@ impl Drop for Reference {
 /// A Worker with the origin's issuer beside the others, and with the sample catalogue.
 fn edge(origin: &Reference) -> Workerd {
     let url = format!("http://{}", origin.address);
-    let mut variables = issuers::variables();
-    for (name, value) in &mut variables {
-        if name == "ISSUERS" {
-            let mut issuers: Vec<Value> = serde_json::from_str(value).unwrap();
-            let jwks_url = format!("{url}/.well-known/jwks.json");
-            issuers.push(json!({"issuer": url, "namespace": "vendor", "audience": {"any_of": ["admit"]},
-                "may": ["view", "write"], "test_clients": true, "keys": {"jwks_url": jwks_url}}));
-            *value = Value::from(issuers).to_string();
-        }
-    }
+    let jwks_url = format!("{url}/.well-known/jwks.json");
+    let issuer = json!({"issuer": url, "namespace": "vendor", "audience": {"any_of": ["admit"]},
+        "may": ["view", "write"], "test_clients": true, "keys": {"jwks_url": jwks_url}});
+    let mut variables = issuers::with_issuers(issuers::variables(), [issuer]);
     variables.push(("ORIGIN_URL".to_owned(), url));
     let worker = Workerd::start(&variables);
     catalogue::publish(&worker, 1);

@@ -148,7 +148,7 @@ fn many_items_are_asked_for_in_one_call() {
         expected["ok"] = true.into();
         assert_eq!(told, expected, "{name}");
         let merchant = if name == "season-pass" { "TIDEGATE" } else { "FERNHOLLOW" };
-        // Of other merchants' items and viewers nothing is told. An unknown item has no merchant.
+        // Nothing is told about other merchants' items and viewers. An unknown item has no merchant.
         for (binding, own) in
             [("FERNHOLLOW", [5999, 5101, 5150, 5140].as_slice()), ("TIDEGATE", &[5999, 6203])]
         {
@@ -276,7 +276,7 @@ fn a_decision_is_explained() {
         obstacles += considered.iter().filter(|grant| grant["obstacle"].is_string()).count();
     }
     assert!(obstacles > 0);
-    // Whom the token may not ask about, and what the binding may not.
+    // Customers that the token may not ask about, and questions that the binding may not ask.
     let fan = worker.token("season-pass");
     let of = |name: &str| {
         let persona = personas::all().iter().find(|persona| persona.name == name).unwrap();

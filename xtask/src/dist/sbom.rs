@@ -38,7 +38,7 @@ pub fn crates(paths: &Paths, package: &str, target: &str) -> Result<BTreeSet<Par
 }
 
 fn read_tree(tree: &str, checksums: &BTreeMap<(String, String), String>, package: &str) -> BTreeSet<Part> {
-    // `serde v1.0.229 (proc-macro)|MIT OR Apache-2.0 (*)`: what is in parentheses is not part of the name.
+    // `serde v1.0.229 (proc-macro)|MIT OR Apache-2.0 (*)`: words in parentheses are not part of the name.
     let part = |line: &str| {
         let (named, license) = line.split_once('|')?;
         let mut words = named.split(' ');

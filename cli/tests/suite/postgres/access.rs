@@ -49,7 +49,7 @@ fn tls_verifies_who_answers() {
     {
         rehearse("localhost", good).ok();
     }
-    // Of another authority, of none that this machine knows, and of another name.
+    // A certificate of another authority, of one that this machine does not know, and for another name.
     rehearse("localhost", "sslmode=verify-full&sslrootcert=other.pem").failed(1, "invalid peer certificate");
     rehearse("localhost", "sslmode=require").failed(1, "invalid peer certificate");
     rehearse("127.0.0.1", "sslmode=require&sslrootcert=ca.pem").failed(1, "invalid peer certificate");
@@ -143,7 +143,7 @@ fn the_readers_role_reads_two_views_and_nothing_else() {
 #[ignore = "needs PostgreSQL: cargo xtask test"]
 fn a_view_that_takes_too_long_is_given_up() {
     let shop = Shop::open("pg-slow");
-    // The role's own limit is below that of the command, which sets its own: so a lock is what is left to wait for.
+    // The role's own limit is below that of the command, which sets its own: so the test holds a lock.
     shop.cluster.sql("GRANT SELECT ON shop.products TO admit_reader");
     let mut locker = shop.cluster.client("psql", &["-X", "-U", "postgres", "postgres"]);
     let mut locker = locker.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

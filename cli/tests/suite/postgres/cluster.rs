@@ -19,7 +19,7 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
         .into()
 });
 
-/// Whether this is root, as whom PostgreSQL does not run.
+/// Whether this is root: PostgreSQL refuses to run as root.
 static IS_ROOT: LazyLock<bool> = LazyLock::new(|| {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout.trim_ascii() == b"0"

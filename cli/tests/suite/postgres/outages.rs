@@ -31,7 +31,7 @@ fn a_follower_outlives_a_crash_of_the_server() {
     let shop = Shop::open("pg-crash");
     let follower = shop.follow();
     shop.pay(1, "a");
-    // As a failover: gone without a word, away for a while, and back with what was committed.
+    // As a failover: gone without a word, away for a while, and back with all commits.
     shop.cluster.stop("immediate");
     std::thread::sleep(std::time::Duration::from_secs(2));
     shop.cluster.start_again();

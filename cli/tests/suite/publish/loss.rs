@@ -14,6 +14,16 @@ fn published(test: &str, customers: usize) -> (Bench, Double) {
 }
 
 #[test]
+fn an_export_that_removes_most_customers_is_refused() {
+    let (bench, double) = published("loss-customers", 300);
+    bench.write("less.ndjson", catalogue(149));
+    bench.publish("less.ndjson", &double.url, &[]).failed(2, "151 of 300 customers");
+    assert_eq!(double.state().published().unwrap().customers, 300);
+    bench.publish("less.ndjson", &double.url, &["--allow-loss"]).ok();
+    assert_eq!(double.state().published().unwrap().customers, 149);
+}
+
+#[test]
 fn grants_are_compared_not_rows() {
     let (bench, double) = published("loss", 200);
     for (from, to, said) in [

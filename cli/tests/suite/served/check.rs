@@ -8,7 +8,7 @@ use crate::{
     service::Service,
 };
 
-/// The catalogue with an expired access of c3, and item 34, which nobody owns.
+/// The catalogue with an expired access of c3, and item 34, on which no customer has an access.
 fn published(test: &str) -> Subject {
     let subject = Subject::new(test);
     let ended = r#"{"id":3,"item_id":33,"created_at":1700000000"#;
@@ -35,7 +35,7 @@ fn lines(ended: &Ended) -> Vec<Value> {
     ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Of each line customer, item, status, and reason.
+/// Customer, item, status and reason of each line.
 fn shown(ended: &Ended) -> Vec<Value> {
     let one = |line: Value| json!([line["customer"], line["item_id"], line["status"], line["reason"]]);
     lines(ended).into_iter().map(one).collect()

@@ -138,7 +138,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Of callers that may not explain, it is ignored, whatever it is.
+/// Ignored, whatever its value, if the caller may not explain.
 fn time_asked() -> (&'static str, Value) {
     let text = "The moment of the decision, for callers that may explain: unix seconds or RFC 3339";
     ("time?", json!({ "description": text, "examples": [1_795_493_000, "2030-01-03T00:00:00Z"] }))

@@ -14,10 +14,10 @@ use crate::{
 };
 
 const BUYER: Caller = Caller::Sample("item-buyer");
-/// Of every playback question, beside those of its parameters.
+/// The errors of every playback question, beside those of its parameters.
 const DENIALS: [ApiError; 3] = [ApiError::NoAccess, ApiError::ItemNotFound, ApiError::NothingToPlay];
 
-/// What is signed depends on the configuration `PLAYBACK`, which the samples do not have.
+/// A written example: the proof depends on the configuration `PLAYBACK`, which the samples do not have.
 fn shown(target: &'static str, answer: Value) -> Ask {
     Ask::new("signed", BUYER, target).shows(200, answer)
 }

@@ -15,7 +15,7 @@ use crate::{
 
 const SUPPORT: Caller = Caller::Sample("support");
 
-/// A token that has ended, with a signature that nobody made.
+/// An expired token with an invalid signature.
 const ENDED: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6InZlbmRvci0xIn0.eyJpc3MiOiJodHRwczovL3ZlbmRvci5kZXYuYWRtaXQuZXhhbXBsZSIsImV4cCI6MX0.c2lnbmF0dXJl";
 
 /// The shell signs a token that has ended.

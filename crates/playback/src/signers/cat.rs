@@ -182,7 +182,7 @@ impl Cat {
         let mut protected = Encoder::new(Vec::new());
         written(protected.map(1).and_then(|out| out.u8(HEADER_ALG)?.i8(algorithm).map(drop)))?;
         let protected = protected.into_writer();
-        // What is signed: the context, the protected headers, no external data, and the claims.
+        // The signed bytes: the context, the protected headers, no external data, and the claims.
         let mut signed = Encoder::new(Vec::with_capacity(claims.len() + 32));
         written((|| {
             signed.array(4)?.str(context)?.bytes(&protected)?.bytes(&[])?.bytes(claims)?;

@@ -61,7 +61,7 @@ impl Signer for CloudFront {
         let url = ask.url()?;
         let expires_at = ask.window.expires_at();
         let address = self.address(ask)?;
-        // The members' order and the missing blanks are part of what is signed. A checked URL needs no JSON escapes.
+        // The signature covers the members' order and the missing blanks. A checked URL needs no JSON escapes.
         let (policy, first) = if self.covers == Covers::File && address.is_none() {
             let condition = format!(r#"{{"DateLessThan":{{"AWS:EpochTime":{expires_at}}}}}"#);
             let policy =

@@ -19,7 +19,7 @@ use admit_snapshot::{
     table::Table,
     version::{Found, ObjectCache, Record, Version},
 };
-use admit_token::{Capabilities, Principal, Roles, Scopes};
+use admit_token::Principal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -77,20 +77,7 @@ impl Edge {
     fn decide(&mut self, namespace: &str, subject: &str, item_id: i64) -> Decision {
         let (customer, item) = (self.customer(namespace, subject), self.item(item_id).unwrap());
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record.bytes()).unwrap());
-        let principal = Principal {
-            namespace: namespace.into(),
-            subject: subject.to_owned(),
-            customer_key: EntryKey::customer(namespace, subject),
-            client_id: None,
-            merchant_id: None,
-            merchant_uuid: None,
-            account_id: None,
-            roles: Roles::default(),
-            scopes: Scopes::NONE,
-            may: Capabilities::DEFAULT,
-            may_test: true,
-            merchants: None,
-        };
+        let principal = Principal { may_test: true, ..Principal::named(namespace, subject) };
         decide(&Question {
             principal: &principal,
             customer: customer.as_ref(),

@@ -299,8 +299,6 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
     let mut content = publisher.content(&head)?;
     let applied = apply_all(settings, place, &mut content, head.origin_seq(), &publisher.store)?;
     if let Some(end) = &applied.end {
-        eprintln!("error: {end}");
-        eprintln!("admit: nothing was published");
         report.refused(&end.to_string())?;
         return Ok(ExitCode::from(EXIT_DATA));
     }

@@ -157,14 +157,17 @@ impl PublishReport {
         (self.errors, self.warnings) = (problems.errors.total(), problems.warnings.total());
         let kept = problems.errors.kept().into_iter();
         self.wrong = kept.take(LISTED_MAX).map(|error| Wrong::new(error, None)).collect();
-        self.refused("records cannot be used")
+        self.refused = Some("records cannot be used".to_owned());
+        self.end()
     }
 
-    /// Notes that nothing is published, and why.
+    /// Tells that nothing is published, and why.
     ///
     /// # Errors
     /// Does not happen for this report.
     pub fn refused(&mut self, reason: &str) -> Result<()> {
+        eprintln!("error: {reason}");
+        eprintln!("admit: nothing was published");
         self.refused = Some(reason.to_owned());
         self.end()
     }

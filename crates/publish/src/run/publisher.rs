@@ -236,8 +236,8 @@ impl Publisher {
         Ok(published)
     }
 
-    /// Whether `head` takes something away that `follows` gives, or may do so. Shards are only read where edges learn of
-    /// it: other stores count what is read.
+    /// Whether `head` takes something away that `follows` gives, or may do so. Shards are only read where edges learn
+    /// of it: other stores bill reads.
     fn takes_away(&self, follows: &Head, head: &Head) -> bool {
         let shards_max = if self.store.is_worker() { taken::SHARDS_MAX } else { 0 };
         let object = |name: ObjectName| -> Result<taken::Object> {

@@ -94,8 +94,6 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
         );
     }
     if let Some(refusal) = namespaces::refusal(settings, &source, &publisher.store)? {
-        eprintln!("error: {refusal}");
-        eprintln!("admit: nothing was published");
         report.refused(&refusal)?;
         return Ok(WholeOutcome::Rejected);
     }
@@ -132,8 +130,6 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
     {
         let read = |name| kept.read_or(name, &publisher.store);
         if let Some(refusal) = loss::refusal(current, before.as_ref(), &built, read, published_at)? {
-            eprintln!("error: {refusal}");
-            eprintln!("admit: nothing was published");
             report.refused(&refusal)?;
             return Ok(WholeOutcome::Rejected);
         }
@@ -183,8 +179,6 @@ fn read(
     let plan = SpillPlan { dir: settings.temp_dir(), memory_bytes: MEMORY_BYTES };
     let source = match input::read(from, |url| settings.origin(url), settings.strictness(), now, plan) {
         Err(error) if is_invalid_data(&error) => {
-            eprintln!("error: {error:#}");
-            eprintln!("admit: nothing was published");
             report.refused(&format!("{error:#}"))?;
             return Ok(None);
         }

@@ -130,11 +130,13 @@ pub trait Backend: Send + Sync {
     /// How much [`Self::put_objects`] takes at once.
     fn batch(&self) -> Batch;
 
-    /// Stores objects that fit into one batch.
+    /// Stores objects that fit into one batch; one by one unless the backend has a better way.
     ///
     /// # Errors
     /// The store does not answer, or refuses; some of the objects may be stored.
-    fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()>;
+    fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()> {
+        objects.iter().try_for_each(|(name, object)| self.put(StoreKey::Object(*name), object, holder))
+    }
 
     /// Deletes any number of objects. After each part `deleted` gets the number.
     ///

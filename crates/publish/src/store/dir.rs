@@ -12,7 +12,7 @@ use std::{
 use admit_snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::{Context, Result};
 
-use super::backend::{Backend, Batch, Checked, Object};
+use super::backend::{Backend, Batch, Checked};
 use crate::parallel;
 
 /// Files that are read or written at the same time, so that a disk that syncs each file is kept busy.
@@ -118,10 +118,6 @@ impl Backend for Dir {
 
     fn batch(&self) -> Batch {
         Batch { objects: 1, bytes: u64::MAX, overhead: 0, bytes_of_three: 3 }
-    }
-
-    fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()> {
-        objects.iter().try_for_each(|(name, object)| self.put(StoreKey::Object(*name), object, holder))
     }
 
     fn delete_objects(

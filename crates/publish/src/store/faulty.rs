@@ -9,7 +9,7 @@ use admit_snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::{Result, bail};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object},
+    backend::{Backend, Batch, Checked},
     dir::Dir,
 };
 
@@ -49,10 +49,6 @@ impl Backend for Faulty {
 
     fn batch(&self) -> Batch {
         self.inner.batch()
-    }
-
-    fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()> {
-        objects.iter().try_for_each(|(name, object)| self.put(StoreKey::Object(*name), object, holder))
     }
 
     fn delete_objects(

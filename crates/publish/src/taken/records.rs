@@ -9,7 +9,8 @@ use admit_snapshot::{
 };
 use anyhow::Result;
 
-/// Whether a customer loses an access or a licence, or holds it for a shorter time. What has ended at `now` is not lost.
+/// Whether a customer loses an access or a licence, or holds it for a shorter time. An access that has ended at `now`
+/// is not lost.
 pub(super) fn customer_loses(before: &[u8], after: &[u8], now: UnixSecs) -> Result<bool> {
     let (before, after) = (CustomerRecord::new(before)?, CustomerRecord::new(after)?);
     if (before.id, before.uuid, before.merchant_id) != (after.id, after.uuid, after.merchant_id) {

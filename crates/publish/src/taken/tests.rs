@@ -18,7 +18,7 @@ use crate::{
 const NOW: i64 = 1_800_000_000;
 const UUID: &str = "528b1b80-5868-4abc-a9b6-4d3455d719c8";
 
-/// A business with some customers, each of whom may play item 1 until a moment.
+/// A business with some customers, who may play item 1, each until a moment.
 struct World {
     objects: HashMap<ObjectName, Object>,
     content: Content,

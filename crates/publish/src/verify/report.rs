@@ -25,7 +25,7 @@ pub struct VerifyReport {
     pub is_sound: bool,
     /// The head, if it can be read.
     pub head: Option<HeadReport>,
-    /// What is under the key of the starting value; `None` if the head cannot be read.
+    /// State of the starting value; `None` if the head cannot be read.
     pub start: Option<StartState>,
     /// Objects that were read, by kind.
     pub objects: BTreeMap<&'static str, Volume>,
@@ -65,7 +65,7 @@ pub struct HeadReport {
     pub items: u64,
 }
 
-/// What is under the key of the starting value.
+/// The value under the key of the starting value, compared with the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartState {

@@ -139,8 +139,8 @@ impl Walk<'_> {
         Ok(Some(head))
     }
 
-    /// Checks what is stored beside the head: the delta in its value, and the starting value. A starting value that is
-    /// not the right one is told, but is no problem: edges start without it.
+    /// Checks the values beside the head: the delta in its value, and the starting value. A wrong starting value is
+    /// reported but does not count as a problem, because edges start without it.
     fn check_beside(&self, head: &Head) -> Result<()> {
         let beside = self.store.beside_head();
         let start = self.store.start()?;

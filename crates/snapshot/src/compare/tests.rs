@@ -81,7 +81,8 @@ impl World {
     }
 }
 
-/// Walks to the end, and loads what is asked for. Returns the changes and the number of objects that were loaded.
+/// Walks to the end, and loads each object that the walk asks for. Returns the changes and the number of objects that
+/// were loaded.
 fn walked(comparison: &Comparison<'_>, bounds: Bounds, store: &Store) -> (Vec<RecordChange>, usize) {
     let (mut changes, mut after, mut loads) = (Vec::new(), None, 0);
     let mut objects = ObjectCache::new(usize::MAX);

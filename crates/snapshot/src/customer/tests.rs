@@ -1,6 +1,10 @@
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
+use crate::{
+    instant::Zoned,
+    schema::{IntervalUnit, LicenseType, RenewStatus, SubscriptionStatus},
+};
 
 const LICENSE: HeldLicense<'static> = HeldLicense {
     license_id: 7,

@@ -2,10 +2,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    snapshot::key::EntryKey,
-    token::{Capabilities, Roles, Scopes},
-};
 
 const NOW: UnixSecs = 1_800_000_000;
 const END: UnixSecs = NOW + 50;
@@ -136,21 +132,7 @@ fn an_issuer_of_some_merchants_opens_nothing_of_others() {
 
 #[test]
 fn the_question_names_the_customer_and_every_item() {
-    let subject = "a\"\\\u{1}ü:b".to_owned();
-    let principal = Principal {
-        namespace: "vendor:x".into(),
-        customer_key: EntryKey::customer("vendor:x", &subject),
-        subject,
-        client_id: None,
-        merchant_id: None,
-        merchant_uuid: None,
-        account_id: None,
-        roles: Roles::default(),
-        scopes: Scopes::NONE,
-        may: Capabilities::NONE,
-        may_test: false,
-        merchants: None,
-    };
+    let principal = Principal::named("vendor:x", "a\"\\\u{1}ü:b");
     let body: Value = serde_json::from_str(&body(&principal, &[5, i64::MAX])).unwrap();
     let item = |id: &str| json!({"resource": {"type": "item", "id": id}});
     let expected = json!({

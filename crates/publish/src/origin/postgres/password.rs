@@ -44,7 +44,7 @@ pub fn file(given: Option<&Path>) -> Option<PathBuf> {
 /// session, because a follower outlives passwords.
 ///
 /// # Errors
-/// The file cannot be read. The message does not hold what is in it.
+/// The file cannot be read. The message does not quote the file.
 pub fn find(file: Option<&Path>, wanted: &Wanted<'_>) -> Result<Option<String>, String> {
     if let Some(password) = env::var(VARIABLE).ok().filter(|password| !password.is_empty()) {
         return Ok(Some(password));

@@ -1,6 +1,6 @@
 //! The URL of a database: where it is, how it is reached, and who connects.
 //!
-//! `sslmode` means more than in libpq, because what comes from the database is signed: a connection to
+//! `sslmode` means more than in libpq, because the publisher signs the database's rows: a connection to
 //! another machine has TLS, and its certificate and name are verified, unless `--insecure-http` was given.
 
 use std::{

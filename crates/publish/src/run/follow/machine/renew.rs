@@ -18,7 +18,7 @@ pub(super) struct Renewal {
     stage: Stage,
 }
 
-/// What comes after a renewal.
+/// The task after a renewal.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
     /// The other tasks of the round.

@@ -1,4 +1,4 @@
-//! A follower's metrics against what has happened in its world.
+//! A follower's metrics against the events in its world.
 
 use std::collections::BTreeMap;
 
