@@ -155,12 +155,14 @@ impl Suite<'_> {
         for part in operations::PARTS {
             match part.ready(self.paths) {
                 Err(why) => self.skip(part.name, why),
-                Ok(variables) => {
+                Ok(ready) => {
                     let tests =
                         ["test", "--locked", "--workspace", "--test", "operations", "--", "--ignored"];
                     let mut command = cargo(self.paths, &tests);
                     self.command(part.name, {
-                        command.args(part.tests).envs(variables);
+                        command
+                            .args(part.tests)
+                            .envs(ready.variables.iter().map(|(name, value)| (*name, value)));
                         command
                     })?;
                 }

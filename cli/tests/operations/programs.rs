@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use crate::in_root;
 
 pub const FEED_SECRET: &str = "feed-secret-feed-secret-feed-secret";
+/// The form of an access for a customer who has none.
+pub const GRANT: &str = "item_id=5101&consumer_id=88005&access_fee_id=7013";
 const MERCHANT: &str = "https://merchant.example";
 
 /// The built `origin`, which Cargo puts beside `admit`.
@@ -193,28 +195,13 @@ impl Origin {
 
     /// Sends a request as a merchant, and returns the status.
     pub fn write(&self, method: &str, target: &str, form: &str, headers: &[(&str, &str)]) -> u16 {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.url))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/x-www-form-urlencoded");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let agent = ureq::Agent::new_with_config(config);
-        let answer = match form {
-            "" => agent.run(request.body(()).unwrap()),
-            form => agent.run(request.body(form.to_owned()).unwrap()),
-        };
-        answer.unwrap().status().as_u16()
+        send(&self.token, method, &format!("{}{target}", self.url), form, headers)
     }
 
     /// A customer gets an access.
     #[track_caller]
     pub fn grant(&self) {
-        let form = "item_id=5101&consumer_id=88005&access_fee_id=7013";
-        assert_eq!(self.write("POST", "/items/access", form, &[]), 201);
+        assert_eq!(self.write("POST", "/items/access", GRANT, &[]), 201);
     }
 
     /// The customer loses it.
@@ -222,6 +209,25 @@ impl Origin {
     pub fn revoke(&self) {
         assert_eq!(self.write("DELETE", "/items/5101/access?consumer_id=88005", "", &[]), 204);
     }
+}
+
+/// Sends a request as a merchant, and returns the status.
+pub fn send(token: &str, method: &str, url: &str, form: &str, headers: &[(&str, &str)]) -> u16 {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let mut request = ureq::http::Request::builder()
+        .method(method)
+        .uri(url)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let agent = ureq::Agent::new_with_config(config);
+    let answer = match form {
+        "" => agent.run(request.body(()).unwrap()),
+        form => agent.run(request.body(form.to_owned()).unwrap()),
+    };
+    answer.unwrap().status().as_u16()
 }
 
 /// What the wire does with answers of the origin.
