@@ -10,10 +10,11 @@ use super::{
 };
 use crate::bench::Bench;
 
-const PASSWORD: &str = "hunter2";
+/// Of `admit_reader`.
+pub const PASSWORD: &str = "hunter2";
 
-/// A shop behind TLS and passwords. `ca.pem` has its authority, `other.pem` another one.
-fn guarded(test: &str) -> Shop {
+/// A shop behind TLS and passwords, as `localhost`. `ca.pem` has its authority, `other.pem` another one.
+pub fn guarded(test: &str) -> Shop {
     let authority = || {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
