@@ -150,8 +150,15 @@ impl Program {
     }
 
     /// Waits for its end, and returns the exit code.
+    #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it goes on: {:?}", self.new_lines());
     }
 }
 
@@ -241,6 +248,8 @@ pub enum Mode {
     Forget,
     /// Passes changes on with customers that are not valid.
     Spoil,
+    /// Passes changes and the export on with such customers.
+    SpoilAll,
 }
 
 /// The wire between follower and origin.
@@ -285,7 +294,7 @@ fn relay(request: Request, origin: &str, mode: &dyn Fn() -> Mode) -> std::io::Re
     let Ok(mut answer) = asked else { return request.respond(&Response::new(502, "")) };
     let status = answer.status().as_u16();
     let mut body = answer.body_mut().with_config().limit(1 << 26).read_to_string().unwrap();
-    if mode() == Mode::Spoil && is_feed {
+    if mode() == Mode::SpoilAll || mode() == Mode::Spoil && is_feed {
         body = body.replace("\"uuid\":\"", "\"uuid\":\"no-");
     }
     let response = if status == 200 { Response::ndjson(body) } else { Response::new(status, body) };
