@@ -44,3 +44,4 @@ mod suite_dev;
 mod supervise;
 mod tally;
 pub mod tools;
+pub mod wasm;
