@@ -30,7 +30,7 @@ function filled() {
     assert.equal(text.split(line).length, 2, line);
     text = text.replace(line, `${name} = ${JSON.stringify(join(ROOT, path))}\n`);
   }
-  text = behind(text, /^name = .*\n/gm, 'routes = [{ pattern = "entitlements.example.com", custom_domain = true }]\n');
+  text = behind(text, /^name = "admit"\n/gm, 'routes = [{ pattern = "entitlements.example.com", custom_domain = true }]\n');
   text = behind(text, /^\[vars\]\n/gm, values("snapshot-1"));
   return behind(text, /^\[env\.staging\.vars\]\n/gm, `${values("staging-1")}SNAPSHOT_AUDIENCE = "staging"\n`);
 }
@@ -53,7 +53,7 @@ for (const environment of ["", "staging"]) {
     const { status, said } = dry_run(environment, filled());
     assert.equal(status, 0, said);
     assert.doesNotMatch(said, /WARNING|Unexpected fields|exists at the top level/, said);
-    assert.match(said, /Running custom build/i, said);
+    assert.match(said, /Running: cargo xtask build --for-wrangler\n/, said);
     for (const binding of ["SNAPSHOT", "ASSETS", "FRESH_HEAD", "LIMIT_READS", "LIMIT_WRITES"]) assert.match(said, new RegExp(`env\\.${binding}\\b`), said);
     const uploaded = readdirSync(join(dir, "uploaded"));
     assert.ok(uploaded.includes("index.js") && uploaded.some((name) => name.endsWith(".wasm")), uploaded.join());

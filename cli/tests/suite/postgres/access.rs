@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::{
     cluster::Cluster,
@@ -15,14 +15,16 @@ pub const PASSWORD: &str = "hunter2";
 
 /// A shop behind TLS and passwords, as `localhost`. `ca.pem` has its authority, `other.pem` another one.
 pub fn guarded(test: &str) -> Shop {
-    let authority = || {
+    // OpenSSL takes a certificate for self-signed whose name is that of its authority.
+    let authority = |name: &str| {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         (params, key, pem)
     };
-    let (ca, ca_key, ca_pem) = authority();
+    let (ca, ca_key, ca_pem) = authority("the shop's authority");
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
     let certificate = certificate.signed_by(&key, &Issuer::from_params(&ca, &ca_key)).unwrap();
@@ -31,7 +33,7 @@ pub fn guarded(test: &str) -> Shop {
     shop.install();
     shop.cluster.sql(&format!("ALTER ROLE admit_reader PASSWORD '{PASSWORD}'"));
     shop.bench.write("ca.pem", ca_pem);
-    shop.bench.write("other.pem", authority().2);
+    shop.bench.write("other.pem", authority("another one").2);
     shop
 }
 

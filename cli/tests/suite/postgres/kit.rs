@@ -104,23 +104,28 @@ fn every_kind_of_record_changes_and_goes() {
 fn what_is_in_many_records_changes_all_of_them() {
     let shop = Shop::open("pg-many-records");
     let follower = shop.follow();
-    let license = |customer: usize| {
+    let record = |customer: usize| {
         let who = format!("vendor:{}", subject(customer));
         let args = ["inspect", "--from", "dir:store", "--json", "--customer", &who];
         let report: serde_json::Value = serde_json::from_str(&shop.bench.run(&args).ok().stdout).unwrap();
-        report["customer"]["licenses"][0].clone()
+        report["customer"]["record"].clone()
     };
-    assert_eq!(license(101)["name"], "Monthly");
+    let plan = |customer: usize| record(customer)["licenses"][0]["name"].clone();
+    assert_eq!(plan(101), "Monthly");
     // Ten subscribers are named, those who subscribe in the same transaction as well.
     shop.cluster.sql(
         "BEGIN; INSERT INTO shop.subscriptions (customer_id, plan_id) SELECT 111, id FROM shop.plans; \
-         UPDATE shop.plans SET name = 'Every month', months = 2; COMMIT",
+         UPDATE shop.plans SET name = 'Every month'; COMMIT",
     );
     shop.caught_up();
-    for customer in [101, 110, 111] {
-        let license = license(customer);
-        assert_eq!((&license["name"], &license["interval_length"]), (&"Every month".into(), &2.into()));
-    }
+    assert_eq!([101, 110, 111].map(plan), ["Every month"; 3]);
+    shop.cluster.sql("UPDATE shop.plans SET months = 2; UPDATE shop.plans SET code = 'HF009'");
+    let named = "SELECT count(*) FROM admit.feed_records WHERE type = 'customer' AND seq = (SELECT max(seq) FROM admit.feed)";
+    assert_eq!(
+        shop.cluster.sql(&format!("{named} - 1; {named}")),
+        "11\n0",
+        "a plan's code is in its own record alone"
+    );
     // Too many to name: the follower takes the export, the change before it and the one after it as well.
     shop.cluster.sql(
         "INSERT INTO shop.customers (id, email) SELECT n, n || '@example.com' FROM generate_series(2001, 3000) n; \
@@ -132,18 +137,19 @@ fn what_is_in_many_records_changes_all_of_them() {
     shop.cluster.sql("UPDATE shop.plans SET name = 'By the month'");
     shop.pay(2, "b");
     shop.caught_up();
-    assert_eq!(license(101)["name"], "By the month");
+    assert_eq!(plan(101), "By the month");
     assert_eq!(shop.access([1, 2, 3]), [true, true, false]);
     let first: u64 = shop.cluster.sql("SELECT min(seq) FROM admit.feed").parse().unwrap();
     assert_eq!(
         (first, shop.counter()),
-        (before + 3, before + 4),
+        (before + 4, before + 5),
         "the feed begins anew, after a number that is left out"
     );
-    // Each record has the new number, or the publish would refuse them for an unknown merchant.
+    assert_eq!(record(199)["merchant_id"], 21);
     shop.cluster.sql("UPDATE shop.store SET id = 22");
     shop.pay(3, "c");
     shop.caught_up();
+    assert_eq!([record(199), record(3)].map(|record| record["merchant_id"].clone()), [22, 22]);
     shop.is_what_the_database_has();
     let ended = follower.stop();
     assert_eq!(ended.stderr.matches("publishing the whole").count(), 2, "{}", ended.stderr);
