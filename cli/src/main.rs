@@ -92,6 +92,9 @@ fn main() -> ExitCode {
     let matches = command.clone().get_matches();
     argv::warn_of_secrets(&command, &matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Command::Publish(args) = &cli.command {
+        args.choose_log();
+    }
     if cli.insecure_http {
         peer::address::allow_insecure_http();
     }

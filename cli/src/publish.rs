@@ -167,13 +167,19 @@ impl From<Args> for Settings {
     }
 }
 
+impl Args {
+    /// Chooses the form of the log, before anything is written to it.
+    pub fn choose_log(&self) {
+        if self.log == LogForm::Json {
+            output::write_json();
+        }
+    }
+}
+
 /// Runs `admit publish`.
 ///
 /// # Errors
 /// The input or the key cannot be read, or the store does not answer or refuses.
 pub fn run(args: Args) -> Result<ExitCode> {
-    if args.log == LogForm::Json {
-        output::write_json();
-    }
     run::run(&args.into())
 }

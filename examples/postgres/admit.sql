@@ -50,6 +50,22 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION admit.touch FROM PUBLIC;
 
+-- Has every follower take the export again, for a change that concerns too many records to name them: the count leaves a
+-- number out, and no change before it stays.
+CREATE FUNCTION admit.touch_all() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = admit, pg_temp AS $$
+DECLARE
+    number bigint;
+BEGIN
+    UPDATE admit.feed_counter AS c SET seq = c.seq + 2 RETURNING c.seq INTO number;
+    DELETE FROM admit.feed;
+    INSERT INTO admit.feed (seq) VALUES (number);
+    -- What else this transaction touches joins that change.
+    PERFORM set_config('admit.change', pg_current_xact_id() || ':' || number, true);
+    PERFORM pg_notify('admit_changes', '');
+END $$;
+REVOKE ALL ON FUNCTION admit.touch_all FROM PUBLIC;
+
 -- The trigger: its arguments are the type of the record, and the column with its key. With a third argument the column
 -- has a customer's number, of which admit.subject makes the key.
 CREATE FUNCTION admit.changed() RETURNS trigger
@@ -103,6 +119,38 @@ BEGIN
         );
     END LOOP;
 END $$;
+
+-- A plan's name and length are in its subscribers' records. The count is taken first: subscriptions that commit later note
+-- their customers themselves.
+CREATE FUNCTION admit.plan_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = admit, pg_temp AS $$
+DECLARE
+    many CONSTANT integer := 1000;
+    subscribers text[];
+BEGIN
+    PERFORM admit.touch('license', NEW.id::text);
+    subscribers := ARRAY(
+        SELECT c.uuid::text FROM shop.subscriptions u JOIN shop.customers c ON c.id = u.customer_id
+        WHERE u.plan_id = NEW.id LIMIT many + 1);
+    IF cardinality(subscribers) > many THEN
+        PERFORM admit.touch_all();
+    ELSE
+        PERFORM admit.touch('customer', subscriber) FROM unnest(subscribers) subscriber;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER admit_subscribers AFTER UPDATE ON shop.plans DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (OLD.name <> NEW.name OR OLD.months <> NEW.months) EXECUTE FUNCTION admit.plan_changed();
+
+-- The store's number is in every record, and its app in every plan.
+CREATE FUNCTION admit.store_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = admit, pg_temp AS $$
+BEGIN
+    PERFORM admit.touch_all();
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER admit_everything AFTER UPDATE ON shop.store DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.app <> NEW.app) EXECUTE FUNCTION admit.store_changed();
 
 -- 3. The records, as docs/publish-schema.md describes them: one view for each type, with the key that part 2 notes.
 

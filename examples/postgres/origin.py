@@ -74,16 +74,20 @@ class Origin(BaseHTTPRequestHandler):
             return self.error(410, "These changes are no longer kept, or have not happened")
         self.answer(
             f"""SELECT (line || jsonb_build_object('seq', seq))::text FROM admit_changes
-                WHERE seq > {after} ORDER BY seq LIMIT {CHANGES_MAX}"""
+                WHERE seq > {after} ORDER BY seq LIMIT {CHANGES_MAX}""",
+            count=True,
         )
 
-    def answer(self, query):
+    def answer(self, query, count=False):
         """The rows in chunks. If the database breaks off, so does the answer, without the chunk that ends it."""
         connection = connect()
         try:
             connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.run(f"DECLARE lines CURSOR FOR {query}")
+            newest = connection.run("SELECT coalesce(max(seq), 0) FROM admit_changes")[0][0] if count else None
             self.send_response(200)
+            if count:  # so that a reader knows how far behind it is
+                self.send_header("Entitlement-Seq", str(newest))
             self.send_header("Content-Type", "application/x-ndjson")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

@@ -2,7 +2,7 @@
 // its README, which lead to a running edge with a published sample.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -90,6 +90,32 @@ for (const environment of ENVIRONMENTS) {
     stage.run("rm", ["-r", "uploaded"]);
   });
 }
+
+test("a repository of the release's own gets no key and no secret", () => {
+  const git = (...args) => stage.run("git", ["-c", "init.defaultBranch=main", ...args]);
+  git("init", "--quiet");
+  try {
+    stage.run("admit", ["keygen", "--alg", "EdDSA", "--kid", "s", "--out", "snapshot.jwk"]);
+    stage.run("mkdir", ["-p", ".sample", "keys", ".wrangler/state"]);
+    // What the pages ask for beside it, keys of `npm start`, and what editors and tools leave.
+    const secrets = [
+      "publisher.jwk", "keys/staging.jwk", ".sample/publisher.jwk", ".sample/dev.vars", ".dev.vars", ".dev.vars.staging", ".env",
+      ".env.production", "follower.env", "origin.env", "merchant.jwt", "playback.pem", "keys/cloudfront.key", "shop.pgpass", ".pgpass",
+      "export.ndjson", ".wrangler/state/kv",
+    ];
+    for (const name of secrets) writeFileSync(join(stage.dir, name), "secret");
+    const added = git("add", "--all", "--dry-run").trimEnd().split("\n").map((line) => line.match(/^add '(.*)'$/)[1]);
+    for (const name of ["snapshot.jwk", ...secrets]) assert.ok(!added.includes(name), name);
+    assert.ok(!added.some((name) => name.startsWith("node_modules/")));
+    // Everything of the release is there, the form of the deploy button among it.
+    const listed = stage.read("SHA256SUMS").trimEnd().split("\n").map((line) => line.split("  ")[1]);
+    assert.deepEqual([...listed, "SHA256SUMS"].filter((name) => !added.includes(name)), []);
+    assert.ok(added.includes(".dev.vars.example"));
+    for (const name of ["snapshot.jwk", ...secrets]) stage.run("rm", [name]);
+  } finally {
+    stage.run("rm", ["-r", ".git", ".wrangler/state", "keys"]);
+  }
+});
 
 test("two commands give a running edge with a published sample", async () => {
   const readme = stage.read("README.md");

@@ -97,15 +97,15 @@ pub fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<
     ran.with_context(|| format!("try it by hand: sudo apt-get {}", args.join(" ")))
 }
 
-/// Installs a package that tests use, if this machine has apt and this is root: tests ask nobody for a password.
+/// Installs packages that tests use, if this machine has apt and this is root: tests ask nobody for a password.
 ///
 /// # Errors
-/// Not root, no apt, or the package cannot be had.
-pub fn install_as_root(paths: &Paths, package: &str, about: &str, expected: &str) -> Result<()> {
+/// Not root, no apt, or a package cannot be had.
+pub fn install_as_root(paths: &Paths, packages: &[&str], about: &str, expected: &str) -> Result<()> {
     if job::stdout(Command::new("id").arg("-u"))? != "0" {
         bail!("only root installs packages for tests");
     }
-    let args = ["install", "-y", "--no-install-recommends", package];
+    let args = [&["install", "-y", "--no-install-recommends"], packages].concat();
     apt(paths, about, expected, &args).or_else(|_| {
         apt(paths, "reading Debian's package lists", "10 s", &["update"])?;
         apt(paths, about, expected, &args)

@@ -12,6 +12,7 @@ mod debian;
 mod deploy_check;
 pub mod dev;
 pub mod dist;
+mod docker;
 pub mod docs;
 pub mod doctor;
 mod fingerprint;

@@ -1,11 +1,16 @@
 //! The suite of `ops/` and docs/operations.md, in parts by the tools that they need: each part runs where its tool is, and
 //! counts as skipped where it is not.
 
-use std::{path::PathBuf, process::Command};
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use crate::{debian, job, paths::Paths};
+use crate::{
+    debian,
+    docker::{self, Docker},
+    job,
+    paths::Paths,
+};
 
 /// A part of the suite.
 pub struct Part {
@@ -47,20 +52,41 @@ pub const PARTS: [Part; 4] = [
     Part {
         name: "containers",
         tests: &["containers::"],
-        needs: Some((Tool::Docker, "there is no Docker daemon that answers: name one in DOCKER_HOST")),
+        needs: Some((
+            Tool::Docker,
+            "there is no Docker daemon with a compose command, and none can be started: that needs root, and dockerd or apt",
+        )),
     },
 ];
 
+/// What a part runs with, for as long as it runs.
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// Variables of its tests.
+    pub variables: Vec<(&'static str, OsString)>,
+    /// A daemon of ours ends with it.
+    _docker: Option<Docker>,
+}
+
 impl Part {
-    /// Gets the tool of this part ready. Returns why the part cannot run, or the variables that it runs with.
-    pub fn ready(&self, paths: &Paths) -> Result<Vec<(&'static str, PathBuf)>, &'static str> {
-        let Some((tool, why)) = self.needs else { return Ok(Vec::new()) };
+    /// Gets the tool of this part ready. Returns why the part cannot run, or what it runs with.
+    pub fn ready(&self, paths: &Paths) -> Result<Ready, &'static str> {
+        let Some((tool, why)) = self.needs else { return Ok(Ready::default()) };
         match tool {
-            Tool::Promtool => promtool(paths).map(|path| vec![("PROMTOOL", path)]).ok_or(why),
-            Tool::SystemdAnalyze => {
-                runs(Command::new("systemd-analyze").arg("--version")).then(Vec::new).ok_or(why)
+            Tool::Promtool => {
+                let program = promtool(paths).ok_or(why)?;
+                Ok(Ready { variables: vec![("PROMTOOL", program.into())], _docker: None })
             }
-            Tool::Docker => runs(Command::new("docker").arg("info")).then(Vec::new).ok_or(why),
+            Tool::SystemdAnalyze => {
+                runs(Command::new("systemd-analyze").arg("--version")).then(Ready::default).ok_or(why)
+            }
+            Tool::Docker => {
+                let mut docker = docker::ensure(paths).map_err(|error| {
+                    eprintln!("{error:#}");
+                    why
+                })?;
+                Ok(Ready { variables: std::mem::take(&mut docker.variables), _docker: Some(docker) })
+            }
         }
     }
 }
@@ -70,7 +96,7 @@ fn promtool(paths: &Paths) -> Option<PathBuf> {
     let program = named.map_or_else(|| PathBuf::from("promtool"), PathBuf::from);
     let is_there = || runs(Command::new(&program).arg("--version"));
     if !is_there() {
-        debian::install_as_root(paths, "prometheus", "installing Prometheus for its promtool", "a minute")
+        debian::install_as_root(paths, &["prometheus"], "installing Prometheus for its promtool", "a minute")
             .ok()?;
     }
     is_there().then_some(program)

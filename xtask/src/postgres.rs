@@ -26,7 +26,8 @@ pub fn ensure(paths: &Paths) -> Option<PathBuf> {
     let programs = match find() {
         Some(programs) => programs,
         None => {
-            let installed = debian::install_as_root(paths, "postgresql", "installing PostgreSQL", "a minute");
+            let installed =
+                debian::install_as_root(paths, &["postgresql"], "installing PostgreSQL", "a minute");
             installed.inspect_err(|error| eprintln!("{error:#}")).ok()?;
             find()?
         }

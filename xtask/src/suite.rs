@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, anyhow, bail};
 
 use crate::{
-    bench, build, console, dist,
+    bench, build, console,
     job::{self, Stopwatch},
     keys, node, operations,
     paths::Paths,
@@ -26,6 +26,8 @@ use crate::{
     tally::{self, Tally},
     tools, wasm,
 };
+
+mod release;
 
 /// The advisory database is some megabytes; a network that swallows packets must not hold up the tests.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
@@ -147,6 +149,7 @@ impl Suite<'_> {
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.postgres()?;
+        self.programs()?;
         self.dependencies()
     }
 
@@ -155,12 +158,14 @@ impl Suite<'_> {
         for part in operations::PARTS {
             match part.ready(self.paths) {
                 Err(why) => self.skip(part.name, why),
-                Ok(variables) => {
+                Ok(ready) => {
                     let tests =
                         ["test", "--locked", "--workspace", "--test", "operations", "--", "--ignored"];
                     let mut command = cargo(self.paths, &tests);
                     self.command(part.name, {
-                        command.args(part.tests).envs(variables);
+                        command
+                            .args(part.tests)
+                            .envs(ready.variables.iter().map(|(name, value)| (*name, value)));
                         command
                     })?;
                 }
@@ -290,22 +295,6 @@ impl Suite<'_> {
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default()))?;
         self.schemathesis()
-    }
-
-    /// The Worker's archive, built twice, the page about deployments, and a local run of the archive.
-    fn dist(&mut self) -> Result<()> {
-        let paths = self.paths;
-        let dirs = ["first", "again"].map(|name| paths.target.join("test-dist").join(name));
-        let mut made = None;
-        self.part("dist", || {
-            dist::twice(paths, &dirs).map(|archive| made = Some(archive)).map(|()| Tally::default())
-        })?;
-        let Some(archive) = made else {
-            self.skip("dist tests", "there is no archive");
-            return Ok(());
-        };
-        self.command("dist tests", dist::tests(paths, &dirs, test_files(&paths.in_root("tests/dist")))?)?;
-        self.command("dev of a release", dist::dev(paths, &archive)?)
     }
 
     /// Requests made of the OpenAPI document. They write, so they get stores of their own.

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use crate::in_root;
 
 pub const FEED_SECRET: &str = "feed-secret-feed-secret-feed-secret";
+/// The form of an access for a customer who has none.
+pub const GRANT: &str = "item_id=5101&consumer_id=88005&access_fee_id=7013";
 const MERCHANT: &str = "https://merchant.example";
 
 /// The built `origin`, which Cargo puts beside `admit`.
@@ -148,8 +150,15 @@ impl Program {
     }
 
     /// Waits for its end, and returns the exit code.
+    #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it goes on: {:?}", self.new_lines());
     }
 }
 
@@ -193,28 +202,13 @@ impl Origin {
 
     /// Sends a request as a merchant, and returns the status.
     pub fn write(&self, method: &str, target: &str, form: &str, headers: &[(&str, &str)]) -> u16 {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.url))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/x-www-form-urlencoded");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let agent = ureq::Agent::new_with_config(config);
-        let answer = match form {
-            "" => agent.run(request.body(()).unwrap()),
-            form => agent.run(request.body(form.to_owned()).unwrap()),
-        };
-        answer.unwrap().status().as_u16()
+        send(&self.token, method, &format!("{}{target}", self.url), form, headers)
     }
 
     /// A customer gets an access.
     #[track_caller]
     pub fn grant(&self) {
-        let form = "item_id=5101&consumer_id=88005&access_fee_id=7013";
-        assert_eq!(self.write("POST", "/items/access", form, &[]), 201);
+        assert_eq!(self.write("POST", "/items/access", GRANT, &[]), 201);
     }
 
     /// The customer loses it.
@@ -222,6 +216,25 @@ impl Origin {
     pub fn revoke(&self) {
         assert_eq!(self.write("DELETE", "/items/5101/access?consumer_id=88005", "", &[]), 204);
     }
+}
+
+/// Sends a request as a merchant, and returns the status.
+pub fn send(token: &str, method: &str, url: &str, form: &str, headers: &[(&str, &str)]) -> u16 {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let mut request = ureq::http::Request::builder()
+        .method(method)
+        .uri(url)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let agent = ureq::Agent::new_with_config(config);
+    let answer = match form {
+        "" => agent.run(request.body(()).unwrap()),
+        form => agent.run(request.body(form.to_owned()).unwrap()),
+    };
+    answer.unwrap().status().as_u16()
 }
 
 /// What the wire does with answers of the origin.
@@ -235,6 +248,8 @@ pub enum Mode {
     Forget,
     /// Passes changes on with customers that are not valid.
     Spoil,
+    /// Passes changes and the export on with such customers.
+    SpoilAll,
 }
 
 /// The wire between follower and origin.
@@ -279,7 +294,7 @@ fn relay(request: Request, origin: &str, mode: &dyn Fn() -> Mode) -> std::io::Re
     let Ok(mut answer) = asked else { return request.respond(&Response::new(502, "")) };
     let status = answer.status().as_u16();
     let mut body = answer.body_mut().with_config().limit(1 << 26).read_to_string().unwrap();
-    if mode() == Mode::Spoil && is_feed {
+    if mode() == Mode::SpoilAll || mode() == Mode::Spoil && is_feed {
         body = body.replace("\"uuid\":\"", "\"uuid\":\"no-");
     }
     let response = if status == 200 { Response::ndjson(body) } else { Response::new(status, body) };

@@ -93,6 +93,7 @@ fn a_killed_follower_goes_on_by_the_rules_of_its_unit() {
 #[ignore = "needs the built origin: cargo xtask test runs it"]
 fn a_strict_follower_of_invalid_data_is_not_started_again() {
     let rules = Rules::of("ops/systemd/admit-follower.service");
+    assert!(rules.restarts(Some(1)) && rules.restarts(Some(0)), "every other end is mended by a restart");
     let stage = Stage::new("strict");
     let origin = Origin::start(&stage, None);
     let wire = Wire::to(&origin.url, Mode::Pass);
@@ -103,8 +104,16 @@ fn a_strict_follower_of_invalid_data_is_not_started_again() {
     origin.grant();
     // The change is wrong, and in the export, which passes unspoilt, it is not: the follower goes on.
     follower.wait_for("publishing_whole");
-    follower.kill();
-    assert!(rules.restarts(follower.ended()));
-    assert!(rules.restarts(Some(1)) && rules.restarts(Some(0)));
-    assert!(!rules.restarts(Some(2)), "the exit code for invalid data");
+    wait_for(&follower.metrics, "the export", |found| {
+        found.value(r#"admit_follower_publishes_total{kind="whole"}"#) >= 2.0
+    });
+    wire.set(Mode::SpoilAll);
+    origin.revoke();
+    assert_eq!(follower.ended(), Some(2), "{:?}", follower.new_lines());
+    assert!(!rules.restarts(Some(2)), "a restart changes nothing of the data");
+    // Nor does it begin with such an export.
+    let mut command = follower_command(&stage, &wire.export(), "another-store");
+    let output = command.arg("--strict").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!stage.dir.join("another-store/head").exists());
 }

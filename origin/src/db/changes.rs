@@ -139,8 +139,13 @@ pub fn cut_before(transaction: &Connection, until: u64) -> Result<(), DbError> {
 /// The changes after a `seq`, as lines of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Feed {
-    /// One line per change, in order; empty if there are no newer changes.
-    Lines(String),
+    /// The changes.
+    Lines {
+        /// One line per change, in order; empty if there are no newer changes.
+        text: String,
+        /// The `seq` of the newest change that there was, which may be later than the last line.
+        seq: u64,
+    },
     /// The log no longer has the changes, or never had them: the reader must read the export.
     Gone,
 }
@@ -211,7 +216,7 @@ pub fn after(
     {
         return Ok(Feed::Gone);
     }
-    Ok(lines(&changes, &states).map_or(Feed::Gone, Feed::Lines))
+    Ok(lines(&changes, &states).map_or(Feed::Gone, |text| Feed::Lines { text, seq }))
 }
 
 fn touched(names: &str) -> Result<Vec<Ref>, DbError> {

@@ -86,7 +86,7 @@ fn a_history_with_moments_of_earlier_versions_begins_anew() {
         MIGRATIONS.to_latest(&mut connection).unwrap();
         let after = |seq| changes::after(&connection, seq, 9, 9_999).unwrap();
         assert_eq!([after(1), after(2)], [changes::Feed::Gone, changes::Feed::Gone]);
-        assert_eq!(after(3), changes::Feed::Lines(String::new()));
+        assert_eq!(after(3), changes::Feed::Lines { text: String::new(), seq: 3 });
     }
 }
 
@@ -119,7 +119,8 @@ fn a_database_of_an_earlier_version_is_counted_for_quotas() {
     // A follower that has read all changes continues; others read the export.
     let feed = |after| changes::after(&connection, after, 9, 9_999).unwrap();
     assert_eq!([feed(1), feed(2)], [changes::Feed::Gone, changes::Feed::Gone]);
-    assert_eq!((feed(3), seq(&connection).unwrap()), (changes::Feed::Lines(String::new()), 3));
+    assert_eq!(feed(3), changes::Feed::Lines { text: String::new(), seq: 3 });
+    assert_eq!(seq(&connection).unwrap(), 3);
     let kind_bytes = u64::try_from(kind.len()).unwrap();
     let item_bytes = (200 + 5 + 10 + 2 + kind_bytes) + (200 + 2 + kind_bytes) + (200 + 1 + 3);
     let usage = usage::Usage { items: 2, item_bytes, members: 1, accesses: 2, answer_bytes: 0 };
@@ -131,7 +132,10 @@ fn a_database_of_an_earlier_version_is_counted_for_quotas() {
     customers::remove(&mut connection, "n", "s", 9).unwrap();
     assert_eq!(usage::of(&connection, 1).unwrap(), usage::Usage { accesses: 0, ..usage });
     let gone = r#"{"seq":4,"as_of":9,"put":[],"remove":[{"namespace":"n","subject":"s","type":"customer"}]}"#;
-    assert_eq!(changes::after(&connection, 3, 9, 9_999).unwrap(), changes::Feed::Lines(format!("{gone}\n")));
+    assert_eq!(
+        changes::after(&connection, 3, 9, 9_999).unwrap(),
+        changes::Feed::Lines { text: format!("{gone}\n"), seq: 4 }
+    );
 }
 
 /// People who are signed in stay signed in, and their accounts keep what they had.

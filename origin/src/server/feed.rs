@@ -40,13 +40,13 @@ pub async fn changes(
     let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
     let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
     let until = Instant::now() + wait.unwrap_or_default();
-    let lines = loop {
+    let (lines, seq) = loop {
         // Before the read, so that a commit during the read wakes the wait below.
         committed.mark_unchanged();
         match server.pools.of(Class::Feed).changes(after).await {
-            Ok(Ok(Feed::Lines(lines))) => {
-                if !lines.is_empty() || Instant::now() >= until || *ending.borrow() {
-                    break lines;
+            Ok(Ok(Feed::Lines { text, seq })) => {
+                if !text.is_empty() || Instant::now() >= until || *ending.borrow() {
+                    break (text, seq);
                 }
             }
             Ok(Ok(Feed::Gone)) => {
@@ -67,6 +67,8 @@ pub async fn changes(
         }
     };
     let mut answer = ndjson(reply, Body::from(lines));
+    // A reader that is behind learns by how much: an answer has a bounded number of changes.
+    answer.headers_mut().insert("entitlement-seq", seq.into());
     if let Some(wait) = wait
         && let Ok(applied) = format!("wait={}", wait.as_secs()).parse()
     {
@@ -76,7 +78,7 @@ pub async fn changes(
 }
 
 fn ndjson(mut reply: Reply, body: Body) -> Response {
-    // Each line of the feed has its own `seq`.
+    // The lines have the `seq` that they reflect.
     reply.headers.retain(|(name, _)| *name != "entitlement-seq");
     reply.headers.insert(0, ("content-type", NDJSON.into()));
     let mut answer = Response::new(body);

@@ -101,7 +101,7 @@ fn many_changes_of_a_large_item_cost_a_name_each() {
     let feed = origin.feed(&format!("/changes?after={seq}")).expect(200);
     assert!(feed.text.len() < 2 * content.len(), "{} bytes of feed", feed.text.len());
     let sums = feed.lines().iter().map(|line| line["put"].as_array().unwrap().len()).sum::<usize>();
-    assert_eq!((feed.lines().len(), sums), (50, 1));
+    assert_eq!((feed.lines().len(), sums, feed.seq()), (50, 1, seq + 50));
 }
 
 #[test]
@@ -127,7 +127,8 @@ fn the_log_keeps_to_its_bytes_and_readers_behind_it_export() {
     let connection = origin.connection();
     changes::cut(&connection, seq, LogBounds { bytes: 1, ..keep }, origin.now()).unwrap();
     assert_eq!(log_bytes(&origin), 0);
-    assert_eq!(origin.feed(&format!("/changes?after={seq}")).expect(200).text, "");
+    let quiet = origin.feed(&format!("/changes?after={seq}")).expect(200);
+    assert_eq!((quiet.text.as_str(), quiet.seq()), ("", seq));
 }
 
 #[test]
@@ -165,7 +166,9 @@ fn a_short_answer_has_the_records_that_its_own_refer_to() {
     origin.write("PATCH", &path, &format!("add_asset_ids[]={made}")).expect(201);
     let connection = origin.connection();
     let lines = |after, max_changes, max_bytes| {
-        let Feed::Lines(lines) = changes::after(&connection, after, max_changes, max_bytes).unwrap() else {
+        let Feed::Lines { text: lines, .. } =
+            changes::after(&connection, after, max_changes, max_bytes).unwrap()
+        else {
             panic!("gone")
         };
         lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
@@ -175,6 +178,9 @@ fn a_short_answer_has_the_records_that_its_own_refer_to() {
         assert_eq!((first.len(), &put[0]["id"], &put[1]["id"]), (1, &json!(package), &json!(made)));
         assert_eq!(put[0]["item_ids"], json!([5101, made]));
     }
+    // A reader of a short answer learns how far behind it is.
+    let short = changes::after(&connection, seq, 1, usize::MAX).unwrap();
+    assert!(matches!(short, Feed::Lines { seq, .. } if seq == origin.seq()), "{short:?}");
     // Answers of any length lead to the same state.
     let whole = lines(seq, 100, usize::MAX);
     assert_eq!(whole.len(), 3);
@@ -213,14 +219,16 @@ fn no_line_of_the_feed_is_longer_than_publishers_read() {
         origin::db::store::set_members(&connection, package, &members).unwrap();
     };
     make(100);
-    let Feed::Lines(lines) = changes::after(&connection, seq, 1, 1).unwrap() else { panic!("gone") };
+    let Feed::Lines { text: lines, .. } = changes::after(&connection, seq, 1, 1).unwrap() else {
+        panic!("gone")
+    };
     let line: Value = serde_json::from_str(&lines).unwrap();
     assert_eq!(line["put"].as_array().unwrap().len(), 1 + 100);
     assert_eq!(line["put"][0]["item_ids"].as_array().unwrap().len(), 1 + 100);
     make(160);
     assert_eq!(changes::after(&connection, seq, 1, 1).unwrap(), Feed::Gone);
     // A reader of all changes needs no newer records.
-    let Feed::Lines(lines) = changes::after(&connection, seq, 1_000, usize::MAX).unwrap() else {
+    let Feed::Lines { text: lines, .. } = changes::after(&connection, seq, 1_000, usize::MAX).unwrap() else {
         panic!("gone")
     };
     assert!(lines.lines().count() > 260 && lines.lines().all(|line| line.len() < 100_000));

@@ -1,7 +1,8 @@
-//! `admit-<version>-<target>.tar.gz`: the programs `admit` and `origin`, linked statically, with completions and man pages.
+//! `admit-<version>-<target>.tar.gz`: the programs `admit` and `origin`, linked statically, with completions and man
+//! pages, and `ops/` to run them with.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,6 +25,37 @@ const PROGRAMS: [(&str, &str); 2] = [("admit", "admit-cli"), ("origin", "origin"
 /// Shells with completions, and the end of a completion's file name in each.
 const SHELLS: [(&str, &str); 3] = [("bash", ".bash"), ("zsh", ".zsh"), ("fish", ".fish")];
 
+/// How the programs are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// As a release has them.
+    Release,
+    /// Unoptimised, for tests of everything around the optimiser: it takes most of the time of a release.
+    Test,
+}
+
+impl Speed {
+    /// Arguments of Cargo, and the directory that it uses for them.
+    const fn profile(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Release => ("release", "release"),
+            Self::Test => ("dev", "debug"),
+        }
+    }
+}
+
+/// The target of this machine, if a release has programs for it.
+pub fn native_target() -> Option<&'static str> {
+    let is_ours = |target: &&str| cfg!(target_os = "linux") && target.starts_with(env::consts::ARCH);
+    TARGETS.into_iter().find(is_ours)
+}
+
+/// Writes the archive of a target into `out`, with programs for tests. `None` if it cannot be built here, which is said.
+pub fn for_tests(paths: &Paths, release: &Release, out: &Path, target: &str) -> Result<Option<PathBuf>> {
+    let Some(zig) = zig::ensure(paths) else { return Ok(None) };
+    one(paths, release, out, (target, Speed::Test), &zig, &pages(paths)?)
+}
+
 /// Writes an archive for each target into `out`. `None` where a target cannot be built here, which is said.
 pub fn make(
     paths: &Paths,
@@ -45,16 +77,25 @@ pub fn make(
         return Ok(targets.iter().map(|_| None).collect());
     };
     let pages = pages(paths)?;
-    let one = |target: &&str| {
-        if let Err(error) = add_target(paths, target) {
-            eprintln!("skipped: {target}: {error:#}");
-            return Ok(None);
-        }
-        let built = build(paths, &zig, target)?;
-        let archive = gather(paths, release, target, &built, &pages)?;
-        archive.write(out, release.time).map(Some)
-    };
-    targets.iter().map(one).collect()
+    let made = targets.iter().map(|target| one(paths, release, out, (target, Speed::Release), &zig, &pages));
+    made.collect()
+}
+
+fn one(
+    paths: &Paths,
+    release: &Release,
+    out: &Path,
+    (target, speed): (&str, Speed),
+    zig: &zig::Zig,
+    pages: &Path,
+) -> Result<Option<PathBuf>> {
+    if let Err(error) = add_target(paths, target) {
+        eprintln!("skipped: {target}: {error:#}");
+        return Ok(None);
+    }
+    let built = build(paths, zig, target, speed)?;
+    let archive = gather(paths, release, target, &built, pages)?;
+    archive.write(out, release.time).map(Some)
 }
 
 fn add_target(paths: &Paths, target: &str) -> Result<()> {
@@ -63,15 +104,19 @@ fn add_target(paths: &Paths, target: &str) -> Result<()> {
 }
 
 /// Builds the programs; says where they are.
-fn build(paths: &Paths, zig: &zig::Zig, target: &str) -> Result<PathBuf> {
+fn build(paths: &Paths, zig: &zig::Zig, target: &str, speed: Speed) -> Result<PathBuf> {
+    let (profile, dir) = speed.profile();
     let mut cargo = zig.cargo()?;
-    cargo.args(["zigbuild", "--release", "--locked", "--bins", "--target", target]);
+    cargo.args(["zigbuild", "--profile", profile, "--locked", "--bins", "--target", target]);
     cargo.args(PROGRAMS.iter().flat_map(|(_, package)| ["--package", package]));
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", wasm::remapped(paths)?.join("\x1f"));
+    if speed == Speed::Test {
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_STRIP", "symbols");
+    }
     let about = format!("building the programs for {target}");
     Step::new(paths, &format!("binaries-{target}"), &about, "some minutes").run(&mut cargo)?;
-    Ok(paths.target.join(target).join("release"))
+    Ok(paths.target.join(target).join(dir))
 }
 
 /// Completions and man pages, made by programs of this machine.
@@ -99,6 +144,7 @@ fn gather(paths: &Paths, release: &Release, target: &str, built: &Path, pages: &
         parts.extend(sbom::crates(paths, package, target)?);
     }
     archive.add_dir("", pages)?;
+    archive.add_dir("ops", &paths.in_root("ops"))?;
     archive.add_file("LICENSE", &paths.in_root("LICENSE"))?;
     archive.add("sbom.cdx.json", sbom::document("admit", release.version, &release.iso8601(), &parts)?);
     archive.add(release::FILE, release.describe());

@@ -80,6 +80,13 @@ pub fn twice(paths: &Paths, dirs: &[PathBuf; 2]) -> Result<PathBuf> {
     Ok(archive)
 }
 
+/// Makes the archive with this machine's programs in `dir`, unoptimised. `None` where it cannot be made.
+pub fn programs(paths: &Paths, dir: &Path) -> Result<Option<PathBuf>> {
+    let Some(target) = binaries::native_target() else { return Ok(None) };
+    let _absent = fs::remove_dir_all(dir);
+    binaries::for_tests(paths, &Release::of(paths)?, dir, target)
+}
+
 /// The command that runs the Worker of `archive` with origin and publisher, asks what every sample viewer expects, and ends.
 pub fn dev(paths: &Paths, archive: &Path) -> Result<Command> {
     let mut dev = Command::new(&paths.exe);
@@ -95,7 +102,7 @@ pub fn tests(paths: &Paths, dirs: &[PathBuf; 2], files: Vec<PathBuf>) -> Result<
     node::apply(paths, &mut tests)?;
     let [first, again] = dirs;
     tests.arg("--test").args(files).current_dir(&paths.root);
-    tests.env("ADMIT_DIST", first).env("ADMIT_DIST_AGAIN", again);
+    tests.env("ADMIT_DIST", first).env("ADMIT_DIST_AGAIN", again).env("CARGO_TARGET_DIR", &paths.target);
     tests.env("ADMIT_COMMAND", native::admit(paths, true)?);
     Ok(tests)
 }

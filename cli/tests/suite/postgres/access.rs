@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::{
     cluster::Cluster,
@@ -10,27 +10,33 @@ use super::{
 };
 use crate::bench::Bench;
 
-const PASSWORD: &str = "hunter2";
+/// Of `admit_reader`.
+pub const PASSWORD: &str = "hunter2";
 
-/// A shop behind TLS and passwords. `ca.pem` has its authority, `other.pem` another one.
-fn guarded(test: &str) -> Shop {
-    let authority = || {
+/// A shop behind TLS and passwords, as `localhost`. `ca.pem` has its authority, `other.pem` another one.
+pub fn guarded(test: &str) -> Shop {
+    // OpenSSL takes a certificate for self-signed whose name is that of its authority.
+    let authority = |name: &str| {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        // Newer Pythons ask for these.
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         (params, key, pem)
     };
-    let (ca, ca_key, ca_pem) = authority();
+    let (ca, ca_key, ca_pem) = authority("the shop's authority");
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    certificate.use_authority_key_identifier_extension = true;
     let certificate = certificate.signed_by(&key, &Issuer::from_params(&ca, &ca_key)).unwrap();
     let cluster = Cluster::with_tls(&certificate.pem(), &key.serialize_pem());
     let shop = Shop { cluster, bench: Bench::new(test) };
     shop.install();
     shop.cluster.sql(&format!("ALTER ROLE admit_reader PASSWORD '{PASSWORD}'"));
     shop.bench.write("ca.pem", ca_pem);
-    shop.bench.write("other.pem", authority().2);
+    shop.bench.write("other.pem", authority("another one").2);
     shop
 }
 

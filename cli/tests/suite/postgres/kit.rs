@@ -98,6 +98,63 @@ fn every_kind_of_record_changes_and_goes() {
     assert_eq!(shop.access([1, 2, 101, 102]), [true, false, false, true]);
 }
 
+/// A plan's name is in its subscribers' records, and the store's number in every record.
+#[test]
+#[ignore = "needs PostgreSQL: cargo xtask test"]
+fn what_is_in_many_records_changes_all_of_them() {
+    let shop = Shop::open("pg-many-records");
+    let follower = shop.follow();
+    let record = |customer: usize| {
+        let who = format!("vendor:{}", subject(customer));
+        let args = ["inspect", "--from", "dir:store", "--json", "--customer", &who];
+        let report: serde_json::Value = serde_json::from_str(&shop.bench.run(&args).ok().stdout).unwrap();
+        report["customer"]["record"].clone()
+    };
+    let plan = |customer: usize| record(customer)["licenses"][0]["name"].clone();
+    assert_eq!(plan(101), "Monthly");
+    // Ten subscribers are named, those who subscribe in the same transaction as well.
+    shop.cluster.sql(
+        "BEGIN; INSERT INTO shop.subscriptions (customer_id, plan_id) SELECT 111, id FROM shop.plans; \
+         UPDATE shop.plans SET name = 'Every month'; COMMIT",
+    );
+    shop.caught_up();
+    assert_eq!([101, 110, 111].map(plan), ["Every month"; 3]);
+    shop.cluster.sql("UPDATE shop.plans SET months = 2; UPDATE shop.plans SET code = 'HF009'");
+    let named = "SELECT count(*) FROM admit.feed_records WHERE type = 'customer' AND seq = (SELECT max(seq) FROM admit.feed)";
+    assert_eq!(
+        shop.cluster.sql(&format!("{named} - 1; {named}")),
+        "11\n0",
+        "a plan's code is in its own record alone"
+    );
+    // Too many to name: the follower takes the export, the change before it and the one after it as well.
+    shop.cluster.sql(
+        "INSERT INTO shop.customers (id, email) SELECT n, n || '@example.com' FROM generate_series(2001, 3000) n; \
+         INSERT INTO shop.subscriptions (customer_id, plan_id) SELECT n, p.id FROM generate_series(2001, 3000) n, shop.plans p",
+    );
+    shop.caught_up();
+    let before = shop.counter();
+    shop.pay(1, "a");
+    shop.cluster.sql("UPDATE shop.plans SET name = 'By the month'");
+    shop.pay(2, "b");
+    shop.caught_up();
+    assert_eq!(plan(101), "By the month");
+    assert_eq!(shop.access([1, 2, 3]), [true, true, false]);
+    let first: u64 = shop.cluster.sql("SELECT min(seq) FROM admit.feed").parse().unwrap();
+    assert_eq!(
+        (first, shop.counter()),
+        (before + 4, before + 5),
+        "the feed begins anew, after a number that is left out"
+    );
+    assert_eq!(record(199)["merchant_id"], 21);
+    shop.cluster.sql("UPDATE shop.store SET id = 22");
+    shop.pay(3, "c");
+    shop.caught_up();
+    assert_eq!([record(199), record(3)].map(|record| record["merchant_id"].clone()), [22, 22]);
+    shop.is_what_the_database_has();
+    let ended = follower.stop();
+    assert_eq!(ended.stderr.matches("publishing the whole").count(), 2, "{}", ended.stderr);
+}
+
 #[test]
 #[ignore = "needs PostgreSQL: cargo xtask test"]
 fn ten_thousand_transactions_by_sixteen_writers_leave_no_gap() {
@@ -199,7 +256,9 @@ fn a_view_of_ones_own_needs_no_snapshot_line() {
 fn the_kit_names_what_its_page_names() {
     let page = std::fs::read_to_string(kit("README.md")).unwrap();
     let sql = std::fs::read_to_string(kit("admit.sql")).unwrap();
-    for name in ["admit.purge", "admit.restored", "admit_reader", "admit_export", "admit_changes"] {
+    for name in
+        ["admit.purge", "admit.restored", "admit.touch_all", "admit_reader", "admit_export", "admit_changes"]
+    {
         assert!(page.contains(name) && sql.contains(name), "{name}");
     }
 }
