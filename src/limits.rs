@@ -242,7 +242,7 @@ pub const HEAD_CACHE_TTL_SECS: u64 = 30;
 /// only the end of this time has a price. Viewers come back the next evening. A shard of 64 KiB with 300
 /// customers who each come every other day to one of 100 points of presence is asked for 1.5 times a
 /// day at an average one; with five minutes it would be cold each time. For ten million customers, `cargo
-/// xtask scale` computes that 92 % of checks wait for a cold read with five minutes, 34 % with a day, and 32
+/// xtask scale` computes that 92 % of checks wait for a cold read with five minutes, 37 % with a day, and 36
 /// % with a week, because compactions rename shards sooner. A week would also keep collected garbage seven
 /// times as long, and customers' data must end. KV remembers "not found" for as long, so `App` asks again in
 /// that case.

@@ -68,8 +68,8 @@ pub const SYNC_SECS: f64 = 5.0;
 /// Largest delta, in bytes. A fuller one is compacted.
 pub const DELTA_BYTES: u64 = DELTA_BUDGET_BYTES as u64;
 
-/// Bytes of a delta on average: it grows from nothing to its limit, over and over.
-pub const MEAN_DELTA_BYTES: f64 = (DELTA_BYTES / 2) as f64;
+/// The same before deltas had to fit beside their head (docs/adr/0067), in bytes.
+pub const EARLIER_DELTA_BYTES: u64 = 4 << 20;
 
 /// An isolate's memory for shards and pages, in bytes.
 pub const OBJECT_CACHE_BYTES: u64 = CACHE_BYTES as u64;
