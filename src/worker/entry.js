@@ -1,54 +1,44 @@
-// The Worker's entry. worker-build's own, which it wraps, makes two proxies and a promise for each request and offers
-// every exported function to other Workers as a method; docs/adr/0010 has the reasons and the numbers, docs/adr/0011
-// and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
+// The Worker's entry. It takes the place of worker-build's, which makes two proxies and a promise for each request and
+// offers every exported function to other Workers as a method; docs/adr/0010 and docs/adr/0065 have the reasons and the
+// numbers, docs/adr/0011 and docs/adr/0046 those for known viewers, docs/adr/0050 those for calls by other Workers.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import {
+  answer, grant, granted_init, granted_numbers, inputs, is_ready, item_texts, repeat, told, viewer_text,
+} from "admit-wasm";
 import { console_page, is_console } from "./console.mjs";
 export { Fresh, FreshHead } from "./fresh.mjs";
-import Generated from "./generated.js";
+import { fetch as fetch_of_rust, has_ended } from "./instance.mjs";
 import { Known, is_page, item_of } from "./known.mjs";
 import { points_of } from "./points.mjs";
 import {
   FAILED, INVALID_CUSTOMER, INVALID_ITEM, INVALID_ITEMS, NOT_ALLOWED, RESULTS, is_id, may_call, merchant_of,
 } from "./rpc.mjs";
 
-const OWN = [
-  "answer", "grant", "granted_init", "granted_numbers", "inputs", "is_ready", "item_texts", "repeat", "told",
-  "viewer_text",
-];
-const wasm = Object.fromEntries(OWN.map((name) => [name, Generated.prototype[name]]));
-for (const name of OWN) delete Generated.prototype[name];
-const { answer, is_ready } = wasm;
-
-const state = globalThis.__worker_init_state;
 let names;
 let known;
 // `null` without the binding, undefined before the first request.
 let points;
 
-function generated(request, env, ctx) {
-  return new Generated(ctx, env).fetch(request);
-}
-
 /** Handles, texts and answers are of one instance: another one does not know them. */
 function forget(request, env, ctx) {
   known = undefined;
-  return generated(request, env, ctx);
+  return fetch_of_rust(request, env, ctx);
 }
 
 /** Whether there is an instance with a service, whose viewers `known` has. */
 function is_prepared() {
-  if (known !== undefined && !state.criticalError) return true;
-  // The first request of an instance, and the one after a panic, are the generated code's.
-  if (state.criticalError || !is_ready()) return false;
-  names ??= wasm.inputs();
-  known = new Known(wasm, names);
+  if (known !== undefined && !has_ended()) return true;
+  // The first request of an instance, and the one after a panic, are Rust's `fetch`'s.
+  if (has_ended() || !is_ready()) return false;
+  names ??= inputs();
+  known = new Known({ grant, granted_init, granted_numbers, item_texts, repeat, viewer_text }, names);
   return true;
 }
 
 /** An answer, with a data point for it where the binding is there. */
 function pointed(answered, item, kind) {
   // Asked when the answer is there: what a request has loaded is in memory then.
-  return points ? points.answered(answered, kind, () => (is_prepared() && is_ready() ? wasm.told(item) : [0, 0])) : answered;
+  return points ? points.answered(answered, kind, () => (is_prepared() && is_ready() ? told(item) : [0, 0])) : answered;
 }
 
 /** The console's answer, if the request is for it. */
@@ -90,7 +80,7 @@ export default {
     const answered = answer(request, ctx, asked, method, url, authorization, address, country, origin, min_seq);
     if (asked !== undefined && asked.handle !== 0) known?.add(authorization, asked.handle);
     if (asked !== undefined && asked.body !== undefined) known?.keep(authorization, url, address, country, origin, asked);
-    return pointed(answered ?? generated(request, env, ctx), item, item !== 0 ? "check" : page ? "checks" : "other");
+    return pointed(answered ?? fetch_of_rust(request, env, ctx), item, item !== 0 ? "check" : page ? "checks" : "other");
   },
 };
 
@@ -127,7 +117,7 @@ function ask({ env, ctx }, merchant, { path, token, viewer, asked, body }) {
   return pointed(answered ?? FAILED, asked === undefined ? 0 : item_of(NOWHERE + path), "call");
 }
 
-/** Makes an instance by a request that asks for nothing, as the generated code does for the first of all requests. */
+/** Makes an instance by a request that asks for nothing, as the first of all requests does. */
 async function started(env, ctx, then) {
   await forget(new Request(NOWHERE, { method: "OPTIONS" }), env, ctx);
   return is_prepared() && is_ready() ? then() : FAILED;

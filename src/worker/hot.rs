@@ -1,5 +1,5 @@
 //! The short way: one synchronous call for what can be answered from memory. `entry.js` calls it with the texts
-//! that the service reads, and takes the generated way where it gives nothing (docs/adr/0010).
+//! that the service reads, and goes through `fetch` where it gives nothing (docs/adr/0010).
 
 use std::cell::Cell;
 
@@ -134,7 +134,7 @@ pub fn answer(
             refresh_behind(service, &context);
             given(&reply, incoming.is_head(), is_call)
         }
-        // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
+        // Even by GET it may change something at the origin: `fetch` lets it go on when the client has gone.
         Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
             incoming.read_trace(service.config());

@@ -66,7 +66,7 @@ export class Known {
   #inits = new Map();
   #numbers;
 
-  /** `wasm` has the exports of hot.rs, of one instance; `inputs` is the outcome of the export of that name. */
+  /** `wasm` has the exports of hot.rs; `inputs` is the outcome of the export of that name. */
   constructor(wasm, inputs) {
     this.#wasm = wasm;
     this.#frame = inputs.frame;

@@ -30,17 +30,15 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// The Worker's own entry.
 const ENTRY: &str = r#"export { default, Entitlements } from "./index.js";"#;
 
-/// The Worker's modules of JavaScript, as `cargo xtask build` puts them.
-const MODULES: [&str; 8] = [
-    "index.js",
-    "generated.js",
-    "console.mjs",
-    "fresh.mjs",
-    "head_keeper.mjs",
-    "known.mjs",
-    "points.mjs",
-    "rpc.mjs",
-];
+/// The Worker's modules, as `cargo xtask build` puts them.
+const BUILT: [&str; 2] = ["index.js", "index_bg.wasm"];
+
+/// The same for workerd, behind an entry.
+const MODULES: &str = r#"modules = [
+    (name = "entry.js", esModule = embed "entry.js"),
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
+  ]"#;
 
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
@@ -89,7 +87,7 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in MODULES.into_iter().chain(["index_bg.wasm"]) {
+        for file in BUILT {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
@@ -318,8 +316,6 @@ fn console_assets() -> String {
 
 fn config(bindings: &str, assets: &str, has_entrypoint: bool, has_lane: bool) -> String {
     let (date, flags) = compatibility();
-    let modules =
-        MODULES.map(|name| format!("    (name = \"{name}\", esModule = embed \"{name}\"),\n")).concat();
     let Callers { services, sockets, workers } =
         if has_entrypoint { callers::config(&date, CF_HEADER) } else { Callers::default() };
     let lane = if has_lane { Lane::new() } else { Lane::default() };
@@ -329,10 +325,7 @@ fn config(bindings: &str, assets: &str, has_entrypoint: bool, has_lane: bool) ->
     } else {
         format!(
             "const other :Workerd.Worker = (
-  modules = [
-    (name = \"entry.js\", esModule = embed \"entry.js\"),
-{modules}    (name = \"./index_bg.wasm\", wasm = embed \"index_bg.wasm\")
-  ],
+  {MODULES},
   compatibilityDate = {date},
   compatibilityFlags = {flags},
   bindings = [{bindings}{other}(name = \"SNAPSHOT\", kvNamespace = \"kv\")]
@@ -358,10 +351,7 @@ const config :Workerd.Config = (
   ]
 );
 const main :Workerd.Worker = (
-  modules = [
-    (name = "entry.js", esModule = embed "entry.js"),
-{modules}    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
-  ],
+  {MODULES},
   compatibilityDate = {date},
   compatibilityFlags = {flags},
   bindings = [{bindings}{binding}(name = "SNAPSHOT", kvNamespace = "kv")]{storage}

@@ -6,18 +6,11 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
-    console, deploy_check,
-    fingerprint::Fingerprint,
-    node,
-    paths::Paths,
-    rust::WasmRust,
-    setup, shrink,
-    size::Size,
-    step::Step,
-    tools::{WASM_BINDGEN, WORKER_BUILD},
+    console, deploy_check, fingerprint::Fingerprint, node, paths::Paths, rust::WasmRust, setup, shrink,
+    size::Size, step::Step, tools::WASM_BINDGEN, wasm,
 };
 
 /// The sources of the Worker.
@@ -34,35 +27,13 @@ pub const INPUTS: [&str; 10] = [
     ".cargo",
 ];
 
-/// The module that worker-build makes.
-const GENERATED: &str = "build/generated.js";
-
-/// Our modules: where they are, and their names beside it.
-const MODULES: [(&str, &str); 7] = [
-    ("src/worker/entry.js", "build/index.js"),
-    ("src/worker/console.mjs", "build/console.mjs"),
-    ("src/worker/fresh.mjs", "build/fresh.mjs"),
-    ("src/worker/head_keeper.mjs", "build/head_keeper.mjs"),
-    ("src/worker/known.mjs", "build/known.mjs"),
-    ("src/worker/points.mjs", "build/points.mjs"),
-    ("src/worker/rpc.mjs", "build/rpc.mjs"),
-];
+/// The entry, and the name by which it imports the glue of the Wasm (docs/adr/0065).
+const ENTRY: &str = "src/worker/entry.js";
+const GLUE: &str = "admit-wasm";
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 9] = [
-    "index.js",
-    "generated.js",
-    "console.mjs",
-    "fresh.mjs",
-    "head_keeper.mjs",
-    "known.mjs",
-    "points.mjs",
-    "rpc.mjs",
-    "index_bg.wasm",
-];
-
-/// The profile of `Cargo.toml` that everything for Wasm is built with.
-pub const PROFILE: &str = "worker";
+pub const DEPLOYED: [&str; 2] = ["index.js", WASM];
+const WASM: &str = "index_bg.wasm";
 
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
@@ -88,10 +59,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     console::build(&paths, args.force, args.for_wrangler)?;
     let built = worker(&paths, &rust, args.force, args.for_wrangler)?;
     if !args.for_wrangler {
-        let wasm = wasm(&paths);
-        let size = Size::of(&wasm)?;
+        let module = module(&paths);
+        let size = Size::of(&module)?;
         let state = if built { "" } else { " (unchanged)" };
-        println!("{}: {}{state}", paths.shown(&wasm), size.describe());
+        println!("{}: {}{state}", paths.shown(&module), size.describe());
         size.check()?;
         println!("{}: {}", console::ASSETS, console::check(&paths)?);
     }
@@ -99,13 +70,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The Worker's Wasm module.
-pub fn wasm(paths: &Paths) -> PathBuf {
-    paths.in_root("build/index_bg.wasm")
+pub fn module(paths: &Paths) -> PathBuf {
+    paths.in_root("build").join(WASM)
 }
 
 /// Builds the Worker unless it is up to date; says whether it did.
 pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Result<bool> {
-    rust.clean_if_changed(paths)?;
     let stamp = paths.target.join("xtask").join("worker.stamp");
     let inputs = fingerprint(paths, rust)?;
     let exists = DEPLOYED.iter().all(|file| paths.in_root("build").join(file).exists());
@@ -113,59 +83,57 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
         return Ok(false);
     }
     let _absent = fs::remove_file(&stamp);
-    let mut command = worker_build(paths, rust)?;
-    // `shrink` optimises, with other rules for what is inlined.
-    command.arg("--no-opt").current_dir(&paths.root);
-    Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
-        .quietly(quiet)
-        .run(&mut command)?;
-    if !wasm(paths).exists() {
-        bail!("worker-build left no {}", wasm(paths).display());
-    }
-    shrink::shrink(paths, &wasm(paths), quiet)?;
-    put_entry(paths)?;
+    let step = |name, about, expected| Step::new(paths, name, about, expected).quietly(quiet);
+    let compiled = step("worker", "building the Worker", "a minute at first, then seconds");
+    let compiled = wasm::compile(paths, rust, "admit", &compiled)?;
+    let dir = paths.target.join("xtask").join("worker");
+    let mut bindgen = wasm::bindgen(paths, &compiled, &dir, "index");
+    // After a trap the entry makes another instance: the glue has to let it, and to notice the trap.
+    bindgen.args([
+        "--target",
+        "module",
+        "--experimental-reset-state-function",
+        "--force-enable-abort-handler",
+    ]);
+    step("worker-bindgen", "making its glue", "seconds").run(&mut bindgen)?;
+    shrink::shrink(paths, &dir.join(WASM), quiet)?;
+    import_as_module(&dir.join("index.js"))?;
+    let build = paths.in_root("build");
+    fs::create_dir_all(&build).with_context(|| format!("cannot make {}", build.display()))?;
+    fs::copy(dir.join(WASM), build.join(WASM)).context("cannot copy the Wasm")?;
+    step("worker-bundle", "bundling its modules", "seconds").run(&mut bundle(paths, &dir)?)?;
     fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(true)
 }
 
-/// worker-build, with the profile and the tools that everything for Wasm is built with.
-pub fn worker_build(paths: &Paths, rust: &WasmRust) -> Result<Command> {
-    let mut command = Command::new(WORKER_BUILD.path(paths));
-    rust.apply(&mut command, &[&node::bin_dir(paths)])?;
-    command
-        .args(["--profile", PROFILE])
-        .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
-        .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
-        .env("ESBUILD_BIN", node::esbuild(paths))
-        .env("CARGO_TARGET_DIR", &paths.target)
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped(paths)?.join("\x1f"));
-    Ok(command)
+/// The glue imports the Wasm by a proposal (`import source`) that neither wrangler nor workerd knows: their modules of
+/// Wasm are what the proposal would give.
+fn import_as_module(glue: &Path) -> Result<()> {
+    let text = fs::read_to_string(glue).with_context(|| format!("cannot read {}", glue.display()))?;
+    let (before, after) = text.split_once("import source ").context("the glue imports no Wasm")?;
+    fs::write(glue, format!("{before}import {after}"))
+        .with_context(|| format!("cannot write {}", glue.display()))
 }
 
-/// Options of rustc by which panics do not name directories of this machine.
-pub fn remapped(paths: &Paths) -> Result<[String; 2]> {
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    Ok([remap(&cargo_home()?, "/cargo"), remap(&paths.root, "/admit")])
-}
-
-fn cargo_home() -> Result<PathBuf> {
-    let home = |name| std::env::var_os(name).map(PathBuf::from);
-    home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo"))).context("HOME is not set")
-}
-
-/// Puts our entry in the place of the generated one, which it imports (docs/adr/0010).
-fn put_entry(paths: &Paths) -> Result<()> {
-    fs::rename(paths.in_root("build/index.js"), paths.in_root(GENERATED))
-        .context("cannot rename what worker-build made")?;
-    for (from, to) in MODULES {
-        fs::copy(paths.in_root(from), paths.in_root(to)).with_context(|| format!("cannot copy {from}"))?;
-    }
-    Ok(())
+/// Puts the entry, the glue in `dir`, and all that they import into one module.
+fn bundle(paths: &Paths, dir: &Path) -> Result<Command> {
+    let mut esbuild = node::esbuild_command(paths)?;
+    esbuild.args([
+        ENTRY,
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        "--log-level=warning",
+        "--outfile=build/index.js",
+    ]);
+    esbuild.arg(format!("--alias:{GLUE}={}", dir.join("index.js").display()));
+    esbuild.arg(format!("--external:./{WASM}")).arg("--external:cloudflare:*").current_dir(&paths.root);
+    Ok(esbuild)
 }
 
 /// Stands for everything that goes into the Worker.
 fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
-    let tools = (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version, shrink::describe());
+    let tools = (rust.describe(), WASM_BINDGEN.version, shrink::describe());
     let mut fingerprint = Fingerprint::with(tools);
     for package in ["binaryen", "esbuild"] {
         fingerprint.add(node::package_version(paths, package));

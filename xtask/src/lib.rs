@@ -43,3 +43,4 @@ mod suite_dev;
 mod supervise;
 mod tally;
 pub mod tools;
+pub mod wasm;

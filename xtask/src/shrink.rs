@@ -1,4 +1,4 @@
-//! Makes the Worker's Wasm smaller once worker-build has made it.
+//! Makes the Worker's Wasm smaller once wasm-bindgen has made it.
 
 use std::{
     fs,
@@ -13,8 +13,7 @@ use crate::{job, node, paths::Paths, step::Step};
 /// Gives wasm-metadce the exports that can be reached.
 const USED_EXPORTS: &str = include_str!("used_exports.mjs");
 
-/// Those that worker-build allows. `--all-features` would let wasm-opt write encodings that are so new that not
-/// every runtime reads them.
+/// `--all-features` would let wasm-opt write encodings that are so new that not every runtime reads them.
 const FEATURES: [&str; 7] = [
     "--enable-mutable-globals",
     "--enable-sign-ext",
@@ -29,8 +28,8 @@ const FEATURES: [&str; 7] = [
 /// compiles a whole function when it is called first, so that a check would pay for every other route (docs/adr/0059).
 /// Without that the module is smaller as well: short functions have more in common.
 ///
-/// Names are a tenth of the module; `strip` in the profile would break worker-build, which reads them, so they go
-/// last. Before, they put functions beside others of their kind, which gzip makes more of.
+/// Names are a tenth of the module. They go last: before, they put functions beside others of their kind, which gzip
+/// makes more of.
 const PASSES: [&str; 3] = ["-Os", "--one-caller-inline-max-function-size=10", "--reorder-functions-by-name"];
 const STRIP: [&str; 2] = ["--strip-debug", "--strip-target-features"];
 

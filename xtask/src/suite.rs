@@ -24,7 +24,7 @@ use crate::{
     step::Step,
     suite_dev::Dev,
     tally::{self, Tally},
-    tools,
+    tools, wasm,
 };
 
 /// The advisory database is some megabytes; a network that swallows packets must not hold up the tests.
@@ -102,7 +102,7 @@ impl Wasm {
             Some(rust) => {
                 // The profile of the build, whose macros are compiled already.
                 let lib =
-                    ["clippy", "--locked", "--lib", "--target", WASM_TARGET, "--profile", build::PROFILE];
+                    ["clippy", "--locked", "--lib", "--target", WASM_TARGET, "--profile", wasm::PROFILE];
                 let packages =
                     ["--package", "admit", "--package", "snapshot-bench", "--package", "workers-rs-peer"];
                 let mut clippy = cargo(paths, &lib);
@@ -238,7 +238,7 @@ impl Suite<'_> {
         }
         // A part of its own: a Worker that has grown too large can still be tested.
         self.part("Worker size", || {
-            let size = Size::of(&build::wasm(paths))?;
+            let size = Size::of(&build::module(paths))?;
             println!("{}", size.describe());
             size.check().map(|()| Tally::default())
         })?;

@@ -15,14 +15,18 @@ pub struct Tool {
     pub program: &'static str,
     /// Its version; a new one gets a new directory.
     pub version: &'static str,
+    /// How Cargo installs less than all of it.
+    options: &'static [&'static str],
     expected: &'static str,
 }
 
-/// Drives Cargo, wasm-bindgen, wasm-opt and esbuild. Its version must be that of the `worker` crate.
+/// Builds Workers as the documentation of the `worker` crate has it. Only `bench` needs it, for a peer; its version
+/// must be that of the crate.
 pub const WORKER_BUILD: Tool = Tool {
     package: "worker-build",
     program: "worker-build",
     version: "0.8.7",
+    options: &["--bin", "worker-build"],
     expected: "about 2 minutes, once",
 };
 
@@ -31,6 +35,8 @@ pub const WASM_BINDGEN: Tool = Tool {
     package: "wasm-bindgen-cli",
     program: "wasm-bindgen",
     version: "0.2.129",
+    // Without the test runner and its HTTP client, which take as long as the rest.
+    options: &["--bin", "wasm-bindgen", "--no-default-features"],
     expected: "about a minute, once",
 };
 
@@ -39,6 +45,7 @@ pub const CARGO_DENY: Tool = Tool {
     package: "cargo-deny",
     program: "cargo-deny",
     version: "0.20.2",
+    options: &[],
     expected: "about a minute, once",
 };
 
@@ -47,11 +54,12 @@ pub const CARGO_FUZZ: Tool = Tool {
     package: "cargo-fuzz",
     program: "cargo-fuzz",
     version: "0.13.2",
+    options: &[],
     expected: "about a minute, once",
 };
 
 /// What a build of the Worker needs.
-pub const FOR_BUILD: [Tool; 2] = [WORKER_BUILD, WASM_BINDGEN];
+pub const FOR_BUILD: [Tool; 1] = [WASM_BINDGEN];
 
 impl Tool {
     fn dir(&self, paths: &Paths) -> PathBuf {
@@ -69,6 +77,7 @@ impl Tool {
         cargo
             .args(["install", "--locked", "--version", self.version, self.package, "--root"])
             .arg(self.dir(paths))
+            .args(self.options)
             // Unoptimised: compiling an optimised tool takes twice as long, and it then saves a second in a build.
             .arg("--debug")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")

@@ -55,6 +55,9 @@ pub struct Args {
     /// Turns of each subject in every scenario, for more certainty or less time
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
+    /// Another build of Admit that takes part in every scenario of Admit's: a copy of `build/`, made before a change
+    #[arg(long, value_name = "DIR", conflicts_with = "write_docs")]
+    against: Option<PathBuf>,
     #[command(flatten)]
     pub destination: Destination,
     /// Only to see that it works: the smallest of everything
@@ -84,13 +87,18 @@ impl Args {
         if !self.only.is_empty() {
             command += &format!(" --only {}", self.only.join(","));
         }
+        if let Some(against) = &self.against {
+            command += &format!(" --against {}", against.display());
+        }
         command + &self.rounds.map_or_else(String::new, |rounds| format!(" --rounds {rounds}"))
     }
 }
 
 /// Runs `cargo xtask bench`.
 pub fn run(paths: &Paths, args: &Args) -> Result<Report> {
-    let outcomes = Bench::new(paths)?.measure(args.scale(), &args.only)?;
+    let mut bench = Bench::new(paths)?;
+    bench.against.clone_from(&args.against);
+    let outcomes = bench.measure(args.scale(), &args.only)?;
     Ok(outcomes.report(args.command()))
 }
 
@@ -113,13 +121,21 @@ struct Bench<'a> {
     rust: WasmRust,
     admit: PathBuf,
     scratch: Scratch,
+    /// Where another build of Admit is.
+    against: Option<PathBuf>,
 }
 
 impl<'a> Bench<'a> {
     fn new(paths: &'a Paths) -> Result<Self> {
         let rust = setup::build_tools(paths)?;
         build::worker(paths, &rust, false, false)?;
-        Ok(Self { paths, rust, admit: native::admit(paths, false)?, scratch: Scratch::new(paths)? })
+        Ok(Self {
+            paths,
+            rust,
+            admit: native::admit(paths, false)?,
+            scratch: Scratch::new(paths)?,
+            against: None,
+        })
     }
 
     fn dir(&self) -> &Path {
@@ -149,7 +165,7 @@ impl<'a> Bench<'a> {
         }
         if scenarios::wants_cold(only) {
             let setting = Setting { has_idle_kv: true, ..scenarios::usual_setting(scale) };
-            let subjects = subjects(&|subject| scenarios::USUAL.contains(&subject.name));
+            let subjects = subjects(&|subject| scenarios::USUAL.contains(&subject.role()));
             outcomes.cold = cold::run(self.paths, self.dir(), &subjects, setting, scale.cold_starts)?;
             outcomes.compiled = Some(Compiled::of(self, &subjects, setting)?);
         }
@@ -197,6 +213,6 @@ impl<'a> Bench<'a> {
             publish.arg("--to").arg(format!("dir:{}", store.display())).arg("--key").arg(&key);
             Step::new(paths, "bench-publish", "publishing the snapshot", "seconds").run(&mut publish)?;
         }
-        subjects::bundle_all(paths, with_rust_peer.then_some(&self.rust), dir)
+        subjects::bundle_all(paths, with_rust_peer.then_some(&self.rust), self.against.as_deref(), dir)
     }
 }

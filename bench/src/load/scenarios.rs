@@ -388,7 +388,7 @@ impl Scenario {
 
     /// Whether a subject takes part.
     pub fn wants(&self, subject: &Subject) -> bool {
-        self.subjects.contains(&subject.name)
+        self.subjects.contains(&subject.role())
     }
 
     /// The subjects that take part, with their names in the results. The duplicate of the floor says how far apart
@@ -490,7 +490,10 @@ mod tests {
             let names = scenario.subjects(&SUBJECTS).into_iter().map(|(name, _)| name);
             names.collect::<Vec<_>>()
         };
-        assert_eq!(of("hot-es256"), ["floor", "floor again", "admit", "plain-cached", "hono"]);
+        assert_eq!(
+            of("hot-es256"),
+            ["floor", "floor again", "admit", "admit-against", "plain-cached", "hono"]
+        );
         assert_eq!(of("first-check").first().map(String::as_str), Some("admit"));
         assert!(of("evening").contains(&"admit-unconfirmed".to_owned()));
         assert!(!of("denied").contains(&"admit-unconfirmed".to_owned()));

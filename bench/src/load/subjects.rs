@@ -3,7 +3,15 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
-use xtask::{build::DEPLOYED, node, paths::Paths, rust::WasmRust, step::Step};
+use xtask::{
+    build::DEPLOYED,
+    node,
+    paths::Paths,
+    rust::WasmRust,
+    step::Step,
+    tools::{self, WASM_BINDGEN, WORKER_BUILD},
+    wasm,
+};
 
 /// A Worker to be driven.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +54,11 @@ impl Subject {
         self.signer.or(self.asked_for)
     }
 
+    /// The subject whose scenarios it takes part in: its own, but for another build of the same.
+    pub fn role(&self) -> &'static str {
+        if self.name == OTHER { "admit" } else { self.name }
+    }
+
     /// Whether it gives one answer to every request.
     pub fn is_floor(&self) -> bool {
         matches!(self.name, "constant" | "floor")
@@ -56,10 +69,11 @@ const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
 const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
 
 /// Every subject, the base of comparisons first.
-pub const SUBJECTS: [Subject; 20] = [
+pub const SUBJECTS: [Subject; 21] = [
     Subject::new("floor", "JS that reads the same, checks nothing", None),
     Subject::new("constant", "JS that returns a constant", None),
     Subject::new("admit", "Admit", STORE),
+    Subject::new(OTHER, "Admit, the build in `--against`", STORE),
     Subject {
         modules: "admit",
         vars: &[("CONFIRMS_PER_SEC", "0")],
@@ -134,6 +148,9 @@ pub const SUBJECTS: [Subject; 20] = [
     },
 ];
 
+/// Another build of Admit.
+const OTHER: &str = "admit-against";
+
 const MANY: Option<&str> = Some("many");
 
 /// A Worker that has to know whether a viewer has access before it does something else.
@@ -149,8 +166,14 @@ pub fn label(name: &str) -> String {
     SUBJECTS.iter().find(|subject| subject.name == name).map_or(name, |subject| subject.label).to_owned()
 }
 
-/// Bundles every subject into `dir` and returns them. `rust` builds the peer in Rust, which takes a minute.
-pub fn bundle_all(paths: &Paths, rust: Option<&WasmRust>, dir: &Path) -> Result<Vec<Subject>> {
+/// Bundles every subject into `dir` and returns them. `rust` builds the peer in Rust, which takes a minute; `against` has
+/// another build of Admit.
+pub fn bundle_all(
+    paths: &Paths,
+    rust: Option<&WasmRust>,
+    against: Option<&Path>,
+    dir: &Path,
+) -> Result<Vec<Subject>> {
     let from = paths.in_root("bench/load/subjects");
     for entry in fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
         let path = entry?.path();
@@ -171,11 +194,29 @@ pub fn bundle_all(paths: &Paths, rust: Option<&WasmRust>, dir: &Path) -> Result<
         copy(&paths.in_root("build").join(file), &dir.join("admit").join(file))?;
     }
     let mut subjects = SUBJECTS.to_vec();
+    match against {
+        Some(build) => copy_modules(build, &dir.join(OTHER))?,
+        None => subjects.retain(|subject| subject.name != OTHER),
+    }
     match rust {
         Some(rust) => workers_rs(paths, rust, dir)?,
         None => subjects.retain(|subject| subject.name != "workers-rs"),
     }
     Ok(subjects)
+}
+
+/// The modules of a build: an older one may have more of them than [`DEPLOYED`].
+fn copy_modules(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let is_module = path
+            .extension()
+            .is_some_and(|extension| ["js", "mjs", "wasm"].map(AsRef::as_ref).contains(&extension));
+        if let Some(name) = path.file_name().filter(|_| is_module) {
+            copy(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -199,7 +240,15 @@ fn bundle(paths: &Paths, dir: &Path, module: &str) -> Result<()> {
 /// The peer in Rust, by worker-build as its documentation says, in Admit's profile.
 fn workers_rs(paths: &Paths, rust: &WasmRust, dir: &Path) -> Result<()> {
     let source = paths.in_root("bench/load/workers-rs");
-    let mut command: Command = xtask::build::worker_build(paths, rust)?;
+    tools::ensure(paths, &[WORKER_BUILD])?;
+    let mut command = Command::new(WORKER_BUILD.path(paths));
+    rust.apply(&mut command, &[&node::bin_dir(paths)])?;
+    command
+        .args(["--profile", wasm::PROFILE])
+        .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
+        .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
+        .env("ESBUILD_BIN", node::esbuild(paths))
+        .env("CARGO_TARGET_DIR", &paths.target);
     Step::new(paths, "bench-workers-rs", "building the peer in Rust", "a minute at first")
         .run(command.current_dir(&source))?;
     for file in ["index.js", "index_bg.wasm"] {

@@ -3,10 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use xtask::{
-    build::PROFILE, job::Stopwatch, node, paths::Paths, rust::WASM_TARGET, server, setup, step::Step,
-    tools::WASM_BINDGEN,
-};
+use xtask::{job::Stopwatch, node, paths::Paths, server, setup, step::Step, wasm};
 
 use crate::workerd::Workerd;
 
@@ -65,19 +62,10 @@ impl Client {
 
 fn build(paths: &Paths, dir: &Path) -> Result<()> {
     let rust = setup::build_tools(paths)?;
-    rust.clean_if_changed(paths)?;
-    let mut cargo = Command::new("cargo");
-    rust.apply(&mut cargo, &[])?;
-    cargo.args(["build", "--locked", "--profile", PROFILE, "--lib", "--package", "snapshot-bench"]);
-    cargo.args(["--target", WASM_TARGET]).current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "bench-wasm", "building the benchmark for Wasm", "a minute at first").run(&mut cargo)?;
-    let wasm = paths.target.join(WASM_TARGET).join(PROFILE).join("snapshot_bench.wasm");
-    let mut bindgen = Command::new(WASM_BINDGEN.path(paths));
-    bindgen
-        .args(["--target", "web", "--no-typescript", "--out-name", "bench", "--out-dir"])
-        .arg(dir)
-        .arg(wasm);
-    Step::new(paths, "bench-bindgen", "making its glue", "seconds").run(&mut bindgen)?;
+    let step = Step::new(paths, "bench-wasm", "building the benchmark for Wasm", "a minute at first");
+    let compiled = wasm::compile(paths, &rust, "snapshot-bench", &step)?;
+    let mut bindgen = wasm::bindgen(paths, &compiled, dir, "bench");
+    Step::new(paths, "bench-bindgen", "making its glue", "seconds").run(bindgen.args(["--target", "web"]))?;
     let wasm = dir.join("bench_bg.wasm");
     let mut wasm_opt = Command::new(node::bin(paths, "wasm-opt"));
     node::apply(paths, &mut wasm_opt)?;
@@ -85,7 +73,7 @@ fn build(paths: &Paths, dir: &Path) -> Result<()> {
     Step::new(paths, "bench-wasm-opt", "optimising it", "seconds").run(&mut wasm_opt)
 }
 
-/// The glue comes in several files, of which the `worker` crate names some; workerd gets one, as of worker-build.
+/// The glue comes in several files, of which the `worker` crate names some; workerd gets one.
 fn bundle(paths: &Paths, dir: &Path) -> Result<()> {
     let mut esbuild = node::esbuild_command(paths)?;
     esbuild.args(["main.js", "--bundle", "--format=esm", "--outfile=worker.js", "--log-level=warning"]);

@@ -13,7 +13,7 @@ use super::{
     release::{self, Release},
     sbom, zig,
 };
-use crate::{build, job, native, paths::Paths, step::Step};
+use crate::{job, native, paths::Paths, step::Step, wasm};
 
 /// The targets of a release. musl: one program for every distribution.
 pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
@@ -68,7 +68,7 @@ fn build(paths: &Paths, zig: &zig::Zig, target: &str) -> Result<PathBuf> {
     cargo.args(["zigbuild", "--release", "--locked", "--bins", "--target", target]);
     cargo.args(PROGRAMS.iter().flat_map(|(_, package)| ["--package", package]));
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", build::remapped(paths)?.join("\x1f"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", wasm::remapped(paths)?.join("\x1f"));
     let about = format!("building the programs for {target}");
     Step::new(paths, &format!("binaries-{target}"), &about, "some minutes").run(&mut cargo)?;
     Ok(paths.target.join(target).join("release"))

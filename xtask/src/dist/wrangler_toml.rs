@@ -20,7 +20,7 @@ const MAIN: &str = "\
 main = \"worker/index.js\"
 # The modules in worker/ are uploaded as they are. Without the rule, wrangler would take .js for CommonJS and leave it out.
 no_bundle = true
-rules = [{ type = \"ESModule\", globs = [\"**/*.js\", \"**/*.mjs\"] }]";
+rules = [{ type = \"ESModule\", globs = [\"**/*.js\"] }]";
 
 /// Derives it from the repository's.
 pub fn of(repository: &str) -> Result<String> {
