@@ -30,8 +30,11 @@ pub const ITEM_TEXT_MAX_BYTES: usize = 32 * 1024;
 /// accesses. All copies of customers' records together take 4 MiB at most.
 pub const NEAR_RECORD_MAX_BYTES: usize = 512;
 
-/// Items whose records are copied: 1 MiB at most, with those of customers 5 MiB.
+/// Items whose records are copied: 1 MiB at most.
 pub const NEAR_ITEMS_MAX: usize = 2048;
+
+/// Memory for all copied records.
+pub const NEAR_MAX_BYTES: usize = (KNOWN_VIEWERS_MAX as usize + NEAR_ITEMS_MAX) * NEAR_RECORD_MAX_BYTES;
 
 /// Age up to which a head is used without reading it again. KV caches at an edge keep a value for at least 30
 /// s anyway.
@@ -161,7 +164,7 @@ pub const HEAD_CACHE_TTL_SECS: u64 = 30;
 /// only the end of this time has a price. Viewers come back the next evening. A shard of 64 KiB with 300
 /// customers who each come every other day to one of 100 points of presence is asked for 1.5 times a
 /// day at an average one; with five minutes it would be cold each time. For ten million customers, `cargo
-/// xtask scale` computes that 92 % of checks wait for a cold read with five minutes, 34 % with a day, and 32
+/// xtask scale` computes that 92 % of checks wait for a cold read with five minutes, 37 % with a day, and 36
 /// % with a week, because compactions rename shards sooner. A week would also keep collected garbage seven
 /// times as long, and customers' data must end. KV remembers "not found" for as long, so `App` asks again in
 /// that case.

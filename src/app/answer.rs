@@ -236,7 +236,7 @@ impl<P: Platform> Attempt<'_, P> {
                 if refusal.rule == Rule::Denylist
                     && self.library.read().watch.is_denylist_due(self.now()) =>
             {
-                Err(Missing::Head)
+                Err(Missing::Head(Vec::new()))
             }
             Err(Unverified::Refused(refusal)) => Ok(Err(refusal)),
         }
@@ -246,7 +246,7 @@ impl<P: Platform> Attempt<'_, P> {
     /// not read a head yet, or not for a while.
     pub fn denylist_is_read(&self) -> Attempted<(), P> {
         if self.library.read().watch.is_denylist_due(self.now()) {
-            return Err(Missing::Head.into());
+            return Err(Missing::Head(Vec::new()).into());
         }
         Ok(())
     }
@@ -264,7 +264,7 @@ impl<P: Platform> Attempt<'_, P> {
         let snapshots = self.library.read();
         let Some(version) = snapshots.versions.current() else {
             if snapshots.head_state(self.now()) == HeadState::Missing {
-                return Err(Missing::Head.into());
+                return Err(Missing::Head(Vec::new()).into());
             }
             let refusal = Reply::error(unavailable(), ServiceReason::NoSnapshot.code());
             let detail = "claim mui: whose UUID it is cannot be told without a snapshot".to_owned();
@@ -286,13 +286,13 @@ impl<P: Platform> Attempt<'_, P> {
     pub fn answer(&self, read: &Read) -> Attempted<Next, P> {
         let now = self.now();
         let snapshots = &mut *self.library.write();
-        match snapshots.head_state(now) {
-            HeadState::Missing | HeadState::Expired => return Err(Missing::Head.into()),
+        let is_expired = match snapshots.head_state(now) {
+            HeadState::Missing => return Err(Missing::Head(Vec::new()).into()),
             HeadState::Unavailable => {
                 return Ok(self.or_ask(read, Published::nothing(ServiceReason::NoSnapshot), || None));
             }
-            HeadState::Fresh | HeadState::Stale => {}
-        }
+            state => state == HeadState::Expired,
+        };
         let max_age_secs = self.config.head_max_age_secs;
         let is_stale = snapshots.is_stale(max_age_secs, now);
         let condition = if read.is_of_the_snapshot() {
@@ -303,7 +303,12 @@ impl<P: Platform> Attempt<'_, P> {
         };
         for version in snapshots.versions.all() {
             let source = Source { version: &version, condition, window: None };
-            match read.answer(source, &mut snapshots.objects.cache, self.request, now) {
+            let answer = read.answer(source, &mut snapshots.objects.cache, self.request, now);
+            if is_expired {
+                let beside = if let Err(ReadError::Missing(names)) = answer { names } else { Vec::new() };
+                return Err(Missing::Head(beside).into());
+            }
+            match answer {
                 Ok(reply) => {
                     // Needed only for a comparison with grants of a moment ago.
                     let customer = || {

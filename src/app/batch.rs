@@ -88,7 +88,7 @@ impl<P: Platform> Attempt<'_, P> {
             is_restricted: self.request.merchant.is_some(),
         };
         match snapshots.head_state(now) {
-            HeadState::Missing | HeadState::Expired => return Err(Missing::Head),
+            HeadState::Missing | HeadState::Expired => return Err(Missing::Head(Vec::new())),
             HeadState::Unavailable => {
                 rulings.each.resize(item_ids.len(), Ruling::Unreadable);
                 return Ok(rulings);

@@ -5,9 +5,6 @@ import { CHUNK_BYTES, HeadKeeper, PURGE_LOST_MS } from "./head_keeper.mjs";
 
 const TAG = "head";
 
-/** How long a cache repeats an answer that it was not told to forget, in seconds: the bound of a purge that is lost. */
-const CACHE_SECS = 30;
-
 /** Values in SQLite, in pieces that fit into a row. */
 class Rows {
   #storage;
@@ -68,7 +65,7 @@ export class FreshHead extends DurableObject {
   }
 
   newest() {
-    return this.#keeper.newest();
+    return { value: this.#keeper.newest(), max_age_secs: this.#keeper.max_age_secs() };
   }
 
   alarm() {
@@ -79,10 +76,10 @@ export class FreshHead extends DurableObject {
 /** The newest head for the isolates of one place. Its body is empty before the first head. */
 export class Fresh extends WorkerEntrypoint {
   async fetch() {
-    const value = await this.env.FRESH_HEAD.getByName("head").newest();
+    const { value, max_age_secs } = await this.env.FRESH_HEAD.getByName("head").newest();
     const headers = {
       "content-type": "application/octet-stream",
-      "cache-control": `public, max-age=${CACHE_SECS}`,
+      "cache-control": `public, max-age=${max_age_secs}`,
       "cache-tag": TAG,
     };
     return new Response(value ?? "", { headers });

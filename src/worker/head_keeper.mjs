@@ -14,6 +14,13 @@ export const PURGE_MS = 12_000;
  */
 export const SPACING_MS = 4_000;
 
+/**
+ * How long a cache may repeat an answer, in seconds: the bound of a purge that is lost. And while no purge can be sent at
+ * once: the bound of a storm, whatever becomes of its purges.
+ */
+export const CACHE_SECS = 30;
+export const BRIEF_SECS = 1;
+
 /** Pause after a purge that failed. Each failure in a row doubles it, up to `RETRY_MAX_MS`. */
 export const RETRY_MS = 1_000;
 export const RETRY_MAX_MS = 30_000;
@@ -79,6 +86,12 @@ export class HeadKeeper {
   /** The newest value; undefined before the first. */
   newest() {
     return this.#value;
+  }
+
+  /** How long a cache may keep the newest value, in seconds. A copy that no purge could remove at once ends by itself. */
+  max_age_secs() {
+    const now = this.#now_ms();
+    return this.is_dirty() || this.#due_ms(now) > now ? BRIEF_SECS : CACHE_SECS;
   }
 
   /** Whether caches may still have a head that was replaced by one that takes something away. */

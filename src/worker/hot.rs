@@ -15,6 +15,7 @@ use crate::{
     },
     app::{Answered, Granted, Validity},
     entitlement::Grant,
+    fnv,
     limits::{ANSWERS_PER_TOKEN, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX, KNOWN_VIEWERS_MAX_BYTES},
 };
 
@@ -122,7 +123,7 @@ pub fn answer(
                 if let (Some(lasts_until), Body::Json(body), false) =
                     (reply.lasts_until, &reply.body, is_call)
                     && let Some(validity) =
-                        service.keep(&incoming.authorization, hash(&incoming.url), lasts_until)
+                        service.keep(&incoming.authorization, fnv::hash(incoming.url.bytes()), lasts_until)
                 {
                     let Validity { epoch, since, until } = validity;
                     Reflect::set(&asked, &"epoch".into(), &epoch.into())?;
@@ -144,12 +145,6 @@ pub fn answer(
         })
         .into()),
     }
-}
-
-/// FNV-1a.
-fn hash(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The answer, as [`answer`] gives it to a request or to a call: for a call the status and the body, or the reason of a

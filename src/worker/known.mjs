@@ -39,7 +39,7 @@ export function is_page(url) {
   return url.startsWith("/access?", url.indexOf("/", 8));
 }
 
-/** FNV-1a of a URL's query, as hot.rs passes it on. */
+/** FNV-1a of a URL's query, of 32 bits. */
 export function query_hash(url) {
   let hash = 0x811c9dc5;
   for (let at = url.indexOf("?"); at >= 0 && at < url.length; at += 1) {

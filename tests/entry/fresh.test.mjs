@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { SPACING_MS } from "../../src/worker/head_keeper.mjs";
+import { BRIEF_SECS, CACHE_SECS, SPACING_MS } from "../../src/worker/head_keeper.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const PLACES = ["paris", "tokyo", "lima"];
@@ -124,6 +124,20 @@ async function counted(what, count) {
   assert.fail(`${what}: ${JSON.stringify(await cache("/"))}`);
 }
 
+/** Waits until a purge could be sent at once again, so that copies are kept for their whole time; all places have one. */
+async function calm() {
+  for (let polled = 0; polled < POLLS_MAX; polled++) {
+    await cache(`/pass?ms=${1_000 * CACHE_SECS + 1}`);
+    await newest(PLACES[0]);
+    if ((await cache("/")).last_max_age === CACHE_SECS) {
+      for (const name of PLACES) await newest(name);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail("no purge can be sent");
+}
+
 let before_last;
 
 test("an empty lane says so, and the first head replaces that everywhere", async () => {
@@ -134,6 +148,7 @@ test("an empty lane says so, and the first head replaces that everywhere", async
 });
 
 test("what is taken away is seen everywhere after a purge, and what is given after the cache's time", async () => {
+  await calm();
   const { purged } = await cache("/");
   const given = head(before_last, false);
   await announce("lima", given);
@@ -185,6 +200,26 @@ test("a purge that is refused or fails is tried again, and the publisher does no
     for (const name of PLACES) await polls(name, taken);
     before_last = taken;
   }
+});
+
+test("while purges are refused, copies end by themselves after a moment", async () => {
+  await cache("/mode?is=refuse");
+  const { refused, purged } = await cache("/");
+  const first = head(before_last, true);
+  await announce("lima", first);
+  await counted("refused", refused + 1);
+  // Copies from before stay for their whole time, new ones do not.
+  await cache(`/pass?ms=${1_000 * CACHE_SECS + 1}`);
+  for (const name of PLACES) assert.equal(await newest(name), first.text);
+  const second = head(first, true);
+  await announce("tokyo", second);
+  for (const name of PLACES) assert.equal(await newest(name), first.text);
+  await cache(`/pass?ms=${1_000 * BRIEF_SECS + 1}`);
+  for (const name of PLACES) assert.equal(await newest(name), second.text);
+  assert.equal((await cache("/")).purged, purged, "without a purge");
+  await cache("/mode?is=prompt");
+  await counted("purged", purged + 1);
+  before_last = second;
 });
 
 test("an older head that arrives late changes nothing", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  CHUNK_BYTES, HeadKeeper, PURGES_AT_ONCE, PURGE_LOST_MS, PURGE_MS, RETRY_MAX_MS, SPACING_MS, described,
+  BRIEF_SECS, CACHE_SECS, CHUNK_BYTES, HeadKeeper, PURGES_AT_ONCE, PURGE_LOST_MS, PURGE_MS, RETRY_MAX_MS, SPACING_MS, described,
 } from "../../src/worker/head_keeper.mjs";
 
 const START = 1_800_000_000_000;
@@ -306,4 +306,53 @@ test("an object that was evicted goes on where it was", async () => {
     await world.pass(1_000);
   }
   fits(world.purges);
+});
+
+test("a copy can be purged at once, or ends by itself within a second", async () => {
+  const world = new World();
+  await world.announce(head(1, 1, [1, 1]));
+  assert.equal(world.keeper.max_age_secs(), BRIEF_SECS, "no purge may follow the last one yet");
+  await world.pass(SPACING_MS - 1);
+  assert.equal(world.keeper.max_age_secs(), BRIEF_SECS);
+  await world.pass(PURGE_MS);
+  assert.equal(world.keeper.max_age_secs(), CACHE_SECS);
+  // What is given changes nothing.
+  await world.announce(head(2, 2, [1, 1]));
+  assert.equal(world.keeper.max_age_secs(), CACHE_SECS);
+  world.outcomes = [() => ({ success: false, errors: [] })];
+  await world.announce(head(3, 3, [3, 3]));
+  for (let minutes = 0; minutes < 5; minutes++) {
+    assert.equal(world.keeper.max_age_secs(), BRIEF_SECS, "a purge is wanted and refused");
+    await world.pass(MINUTE);
+    world.restart();
+  }
+});
+
+test("no place has an old head for longer than a second, however long a storm lasts", async () => {
+  for (const [revocations, every_ms] of [[10_000, MINUTE / 10_000], [3_000, 1_000], [600, 5_000]]) {
+    const world = new World();
+    // A place's copy: what the object said, until when it is kept. Purges take it away.
+    let copy;
+    world.outcomes = [() => { copy = undefined; return { success: true, errors: [] }; }];
+    let worst_ms = 0;
+    let old_since;
+    const look = () => {
+      if (copy === undefined || world.now >= copy.until) {
+        copy = { value: world.keeper.newest(), until: world.now + 1_000 * world.keeper.max_age_secs() };
+      }
+      if (copy.value === world.keeper.newest()) old_since = undefined;
+      else worst_ms = Math.max(worst_ms, world.now - (old_since ??= world.now));
+    };
+    for (let seq = 1; seq <= revocations; seq++) {
+      await world.announce(head(seq, seq, [seq, seq]));
+      look();
+      await world.pass(every_ms / 2);
+      look();
+      await world.pass(every_ms / 2);
+      look();
+    }
+    // A copy is at most a second old, and so is the oldest revocation that it lacks.
+    assert.ok(worst_ms <= 1_000 * BRIEF_SECS + every_ms, `${every_ms}: ${worst_ms} ms`);
+    fits(world.purges);
+  }
 });

@@ -2,7 +2,7 @@
 
 use admit::limits::{
     HEAD_FRESH_SECS, HEAD_STALE_SECS as STALE_SECS, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX_BYTES,
-    OBJECT_CACHE_BYTES as CACHE_BYTES, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS,
+    NEAR_MAX_BYTES, OBJECT_CACHE_BYTES as CACHE_BYTES, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS,
 };
 use admit_publish::{
     build::{PAGE_ABOVE_BITS as ABOVE_BITS, SHARD_TARGET_BYTES},
@@ -68,15 +68,17 @@ pub const SYNC_SECS: f64 = 5.0;
 /// Largest delta, in bytes. A fuller one is compacted.
 pub const DELTA_BYTES: u64 = DELTA_BUDGET_BYTES as u64;
 
-/// Bytes of a delta on average: it grows from nothing to its limit, over and over.
-pub const MEAN_DELTA_BYTES: f64 = (DELTA_BYTES / 2) as f64;
+/// The same before deltas had to fit beside their head (docs/adr/0067), in bytes.
+pub const EARLIER_DELTA_BYTES: u64 = 4 << 20;
 
 /// An isolate's memory for shards and pages, in bytes.
 pub const OBJECT_CACHE_BYTES: u64 = CACHE_BYTES as u64;
 
-/// An isolate's memory for verified tokens and for kept answers, in bytes.
-pub const OTHER_CACHES_BYTES: u64 =
-    VERIFIED_MAX_BYTES as u64 + KNOWN_VIEWERS_MAX_BYTES as u64 + ITEM_TEXTS_MAX_BYTES as u64;
+/// An isolate's memory for verified tokens, kept answers and copied records, in bytes.
+pub const OTHER_CACHES_BYTES: u64 = VERIFIED_MAX_BYTES as u64
+    + KNOWN_VIEWERS_MAX_BYTES as u64
+    + ITEM_TEXTS_MAX_BYTES as u64
+    + NEAR_MAX_BYTES as u64;
 
 /// An isolate's memory before anything is loaded, in bytes: the runtime, the module, its stack and heap.
 pub const ISOLATE_BASE_BYTES: u64 = 12 << 20;

@@ -12,7 +12,7 @@ use super::{
         CHECKS_PER_DAY, DAY_SECS, HEAD_SECS, HEAD_STALE_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED,
     },
     demand::{Pop, Random, Zipf, hours, intensity},
-    layout::{Shape, delta_customers},
+    layout::Shape,
     tiers::Tiers,
 };
 
@@ -109,8 +109,8 @@ struct Model<'a> {
 impl<'a> Model<'a> {
     fn new(shape: &'a Shape, ttl_secs: f64, change_rate: f64) -> Self {
         let compactions = shape.compactions_per_day(change_rate) / DAY_SECS;
-        let shard_changes = compactions * shape.touched(delta_customers());
-        let page_changes = compactions * shape.pages_touched(delta_customers());
+        let shard_changes = compactions * shape.touched(shape.delta_customers());
+        let page_changes = compactions * shape.pages_touched(shape.delta_customers());
         let shards = HitRatios::new(ttl_secs, shard_changes);
         let pages = (shape.pages > 0).then(|| HitRatios::new(ttl_secs, page_changes));
         Self { shape, ttl_secs, shard_changes, page_changes, shards, pages }

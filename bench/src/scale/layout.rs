@@ -39,6 +39,8 @@ pub struct Shape {
     pub pages: u64,
     pub page_bytes: f64,
     pub index_bytes: u64,
+    /// The budget for deltas, in bytes: a fuller one is compacted.
+    pub delta_bytes: u64,
 }
 
 impl Shape {
@@ -73,7 +75,13 @@ impl Shape {
             pages,
             page_bytes,
             index_bytes: DIGEST_BYTES * digests,
+            delta_bytes: DELTA_BYTES,
         }
+    }
+
+    /// The same with another budget for deltas, in bytes.
+    pub const fn with_deltas_of(self, delta_bytes: u64) -> Self {
+        Self { delta_bytes, ..self }
     }
 
     /// Whether objects never change, so that only an isolate's memory bounds how long it keeps them.
@@ -101,13 +109,18 @@ impl Shape {
 
     /// Compactions in a day at a change rate: a full delta each.
     pub fn compactions_per_day(&self, change_rate: f64) -> f64 {
-        if self.is_immutable() { self.customers as f64 * change_rate / delta_customers() } else { 0.0 }
+        if self.is_immutable() { self.customers as f64 * change_rate / self.delta_customers() } else { 0.0 }
     }
-}
 
-/// Customers that a full delta holds.
-pub const fn delta_customers() -> f64 {
-    (DELTA_BYTES / RECORD_BYTES) as f64
+    /// Customers that a full delta holds.
+    pub const fn delta_customers(&self) -> f64 {
+        (self.delta_bytes / RECORD_BYTES) as f64
+    }
+
+    /// Bytes of a delta on average: it grows evenly from nothing to its budget, over and over.
+    pub const fn mean_delta_bytes(&self) -> f64 {
+        self.delta_bytes as f64 / 2.0
+    }
 }
 
 #[cfg(test)]

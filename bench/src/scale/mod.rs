@@ -38,7 +38,7 @@ pub fn run(args: &Args, root: &Path) -> Result<()> {
     let contents = [
         (page, results.fill(&read(page)?)?),
         (plot, results.plot()),
-        (bounds, crate::page::fill(&read(bounds)?, &fresh::bounds::values())?),
+        (bounds, fresh::bounds::fill(&read(bounds)?, &results.lane)?),
     ];
     for (relative, content) in contents {
         if !args.check {

@@ -1,7 +1,7 @@
 //! From where checks are answered: an isolate's memory, KV at the point of presence, or KV far away.
 
 use super::{
-    assume::{COLD_MS, HOT_MS, LOAD_MS_PER_BYTE, MEAN_DELTA_BYTES},
+    assume::{COLD_MS, HOT_MS, LOAD_MS_PER_BYTE},
     layout::Shape,
 };
 
@@ -30,7 +30,7 @@ impl Source {
     }
 }
 
-/// What a check waited for, one after the other: the head and its delta, the page of the index, shard or key.
+/// What a check waited for, one after the other: the head with its delta, the page of the index, shard or key.
 pub type Way = [Source; 3];
 
 /// All 27 of them.
@@ -40,7 +40,7 @@ fn ways() -> impl Iterator<Item = Way> {
 }
 
 fn ms([head, page, object]: Way, shape: &Shape) -> f64 {
-    head.ms(0.0) + head.ms(MEAN_DELTA_BYTES) + page.ms(shape.page_bytes) + object.ms(shape.object_bytes)
+    head.ms(shape.mean_delta_bytes()) + page.ms(shape.page_bytes) + object.ms(shape.object_bytes)
 }
 
 /// Checks, or parts of all checks, by the way that they went.
@@ -93,10 +93,9 @@ impl Tiers {
         self.mean(|[head, ..]| f64::from(head != Memory))
     }
 
-    /// Reads from far away for each check. A head is followed by a delta.
+    /// Reads from far away for each check. A head has its delta with it.
     pub fn cold_reads(&self) -> f64 {
-        let cold = |source| f64::from(source == Cold);
-        self.mean(|[head, page, object]| 2.0 * cold(head) + cold(page) + cold(object))
+        self.mean(|way| way.into_iter().filter(|source| *source == Cold).count() as f64)
     }
 
     /// Reads of pages and customers for each check, hot or cold: both are paid for.
@@ -114,6 +113,16 @@ impl Tiers {
     pub fn customer_waits(&self, shape: &Shape) -> Vec<(f64, f64)> {
         ways()
             .zip(self.0)
+            .map(|([_, page, object], weight)| (ms([Memory, page, object], shape), weight))
+            .collect()
+    }
+
+    /// The same of isolates that have neither page nor object in memory.
+    pub fn fetched_waits(&self, shape: &Shape) -> Vec<(f64, f64)> {
+        let is_fetched = |[_, page, object]: Way| object != Memory && (page != Memory || shape.pages == 0);
+        ways()
+            .zip(self.0)
+            .filter(|(way, _)| is_fetched(*way))
             .map(|([_, page, object], weight)| (ms([Memory, page, object], shape), weight))
             .collect()
     }
@@ -158,7 +167,10 @@ mod tests {
         assert!((tiers.percentile_ms(0.5, &shape) - 165.0).abs() < 0.1);
         tiers.count([Cold, Memory, Memory]);
         assert!((tiers.cold_reads() - 2.0).abs() < 1e-12 && (tiers.head_ratio() - 0.5).abs() < 1e-12);
-        // Head, then a delta of 2 MiB.
-        assert!((tiers.percentile_ms(1.0, &shape) - 169.6).abs() < 0.1);
+        // The head with a delta of 2 MiB.
+        let shape = shape.with_deltas_of(4 << 20);
+        let mut tiers = Tiers::default();
+        tiers.count([Cold, Memory, Memory]);
+        assert!((tiers.percentile_ms(1.0, &shape) - 89.6).abs() < 0.1);
     }
 }

@@ -21,9 +21,10 @@ pub const HEAD_SKEW_SECS: i64 = 300;
 /// KV's 25 MiB, and small beside the isolate's memory.
 pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Size from which a delta is written into the shards. Every isolate loads it again after each sync: 4 MiB
-/// are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.
-pub const DELTA_BUDGET_BYTES: usize = 4 * 1024 * 1024;
+/// Size from which a delta is written into the shards. It fits beside its head ([`HEAD_DELTA_MAX_BYTES`]) with what changes
+/// while it is being written, a fifth more: then an isolate that slept waits for one read, and a new one for two. 768 KiB
+/// are some 4,000 customers (docs/adr/0067).
+pub const DELTA_BUDGET_BYTES: usize = 768 * 1024;
 
 /// Longest record of a customer, an item, an app or a licence: some 150,000 accesses. A quarter of
 /// [`OBJECT_MAX_BYTES`], so that a few of them in one object still make an object that edges accept.
@@ -106,8 +107,8 @@ pub const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// (docs/adr/0057).
 pub const HEAD_VALUE_MAX_BYTES: usize = 1024 * 1024;
 
-/// Longest delta that the value of the key `head` carries: some 4,000 customers with eight accesses. A longer
-/// one, up to [`DELTA_BUDGET_BYTES`] and beyond, is an object of its own.
+/// Longest delta that the value of the key `head` carries: some 5,000 customers with eight accesses. A longer
+/// one is an object of its own; [`DELTA_BUDGET_BYTES`] keeps that rare.
 pub const HEAD_DELTA_MAX_BYTES: usize = HEAD_VALUE_MAX_BYTES - HEAD_MAX_BYTES - 1;
 
 /// Longest denylist that `admit revoke` makes, as JSON: some 230 revocations of 140 bytes. A leak of more

@@ -72,8 +72,8 @@ pub const RSA_MAX_BITS: usize = 4096;
 pub const VERIFIED_MAX_TOKENS: usize = 8192;
 
 /// Memory for verified tokens of any length: 12 MiB of the isolate's 128 MB, some 4,900 tokens of 1 KiB.
-/// Together with `KNOWN_VIEWERS_MAX_BYTES` and `ITEM_TEXTS_MAX_BYTES`, it leaves room for all shards that are loaded at once when a slow
-/// store recovers (docs/scale.md).
+/// Together with `KNOWN_VIEWERS_MAX_BYTES`, `ITEM_TEXTS_MAX_BYTES` and `NEAR_MAX_BYTES`, it leaves room for all shards that
+/// are loaded at once when a slow store recovers (docs/scale.md).
 pub const VERIFIED_MAX_BYTES: usize = 12 * 1024 * 1024;
 
 /// Memory of a verified token besides its text and the strings of its principal: map slot, `Rc`, struct,

@@ -97,6 +97,39 @@ fn an_isolate_that_wakes_answers_after_one_read_unless_shards_have_changed() {
     assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 3));
 }
 
+#[test]
+fn an_isolate_that_wakes_reads_head_and_shards_at_the_same_time() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let store = publisher.platform().store();
+    // An isolate that slept, and has everything but the customer's shard.
+    let woken = || {
+        let edge = new_isolate(&publisher);
+        assert_eq!(rounds(&edge, "/items/1", ""), (200, 2));
+        edge.advance_secs(3_600);
+        store.forget_operations();
+        edge
+    };
+    assert_eq!(rounds(&woken(), "/items/1/access", &viewer()), (200, 1));
+    let mut reads = store.reads();
+    reads.retain(|key| !key.starts_with("jwks/"));
+    assert_eq!(reads.len(), 2, "{reads:?}");
+    let shard = reads.iter().find(|key| key.starts_with("shard/")).unwrap();
+    assert!(reads.contains(&"head".to_owned()), "{reads:?}");
+    // A shard that cannot be read keeps no head from being used.
+    let edge = woken();
+    store.break_on(shard, Fault::Error);
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 503);
+    store.mend();
+    edge.advance_secs(10);
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    // The head that was read beside the shard decides.
+    let edge = woken();
+    let (business, delta) = revoked(2);
+    store.insert("head", &business.joined(&delta));
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 1));
+    assert!(store.reads().contains(shard), "by the version that it had, the shard was needed");
+}
+
 /// The value under `start` counts only if its digests are right, and costs one round if it is of no use.
 #[test]
 fn a_starting_value_that_is_of_no_use_costs_a_round_and_nothing_else() {

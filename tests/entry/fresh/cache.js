@@ -6,6 +6,8 @@ const kept = new Map();
 let now_ms = 0;
 let mode = "prompt";
 let late = [];
+/** For how long the last answer that was stored may be kept, in seconds. */
+let last_max_age;
 let counts = { hits: 0, misses: 0, purged: 0, lost: 0, refused: 0 };
 
 function forget(tags) {
@@ -21,6 +23,7 @@ export class Cache extends WorkerEntrypoint {
   }
 
   put(place, url, { tags, max_age, body }) {
+    last_max_age = max_age;
     kept.set(`${place} ${url}`, { tags, body, until_ms: now_ms + 1000 * max_age });
   }
 
@@ -49,6 +52,6 @@ export default {
       late.forEach(forget);
       late = [];
     }
-    return Response.json({ ...counts, kept: kept.size });
+    return Response.json({ ...counts, kept: kept.size, last_max_age });
   },
 };

@@ -11,8 +11,12 @@ pub const SLEPT_SECS: f64 = LANE_SLEPT_INTERVALS as f64 * FRESH_SECS;
 /// Other values of `FRESH_SECS` whose price is shown.
 pub const INTERVALS: [f64; 5] = [1.0, FRESH_SECS, 5.0, 10.0, 30.0];
 
-/// How long a point of presence keeps the lane's answer, in seconds: `CACHE_SECS` of `src/worker/fresh.mjs`. It bounds what a lost purge costs.
+/// How long a point of presence keeps the lane's answer, in seconds: `CACHE_SECS` of `src/worker/head_keeper.mjs`. It bounds
+/// what a lost purge costs.
 pub const MAX_AGE_SECS: f64 = 30.0;
+
+/// The same while no purge can be sent at once: `BRIEF_SECS`. It bounds what a storm costs.
+pub const SHORT_SECS: f64 = 1.0;
 
 /// An isolate does not wait for the lane for longer, in seconds.
 pub const LANE_TIMEOUT_SECS: f64 = LANE_TIMEOUT_MS as f64 / 1e3;
@@ -25,6 +29,15 @@ pub const PURGE_BURST: f64 = 25.0;
 
 /// Seconds until another purge may be sent: five a minute.
 pub const PURGE_EVERY_SECS: f64 = 12.0;
+
+/// Least time from one purge to the next, in seconds. It grows to [`PURGE_EVERY_SECS`] as purges are used up.
+pub const SPACING_SECS: f64 = 4.0;
+
+/// How long a storm lasts, in seconds.
+pub const STORM_SECS: f64 = 60.0;
+
+/// Seconds between two heads of a storm.
+pub const STORM_SYNC_SECS: f64 = 1.0;
 
 /// Longest delta that is stored in one value with the head, in bytes.
 pub const CARRIED_BYTES: f64 = HEAD_DELTA_MAX_BYTES as f64;
@@ -70,9 +83,10 @@ mod tests {
     /// What the Worker's JavaScript has, and the compiler does not see.
     #[test]
     fn the_lanes_own_numbers_are_those_of_the_model() {
-        let [fresh, keeper] = ["fresh", "head_keeper"]
-            .map(|name| std::fs::read_to_string(format!("../src/worker/{name}.mjs")).unwrap());
-        assert!(fresh.contains(&format!("const CACHE_SECS = {};", super::MAX_AGE_SECS)));
+        let keeper = std::fs::read_to_string("../src/worker/head_keeper.mjs").unwrap();
+        assert!(keeper.contains(&format!("const CACHE_SECS = {};", super::MAX_AGE_SECS)));
+        assert!(keeper.contains(&format!("const BRIEF_SECS = {};", super::SHORT_SECS)));
+        assert!(keeper.contains(&format!("const SPACING_MS = {}_000;", super::SPACING_SECS)));
         assert!(keeper.contains(&format!("const PURGES_AT_ONCE = {};", super::PURGE_BURST)));
         assert!(keeper.contains(&format!("const PURGE_MS = {}_000;", super::PURGE_EVERY_SECS)));
     }

@@ -6,7 +6,7 @@ use super::{
         demand::{Pop, hours},
     },
     assume::{OBJECT_DOLLARS, REQUEST_DOLLARS, ROW_DOLLARS, ROWS_PER_HEAD},
-    waits::{lane_asks, there},
+    waits::{Kept, lane_asks},
 };
 
 /// A month of the lane.
@@ -22,7 +22,7 @@ pub struct Month {
 
 impl Month {
     /// For a business with the usual changes.
-    pub fn of(customers: u64, fresh_secs: f64, max_age_secs: f64, purges_per_sec: f64) -> Self {
+    pub fn of(customers: u64, fresh_secs: f64, kept: Kept) -> Self {
         let mut month = Self::default();
         for pop in Pop::all() {
             let (isolates, per_sec) = (pop.isolates(customers), pop.checks_per_isolate(customers));
@@ -30,7 +30,7 @@ impl Month {
                 let asks = isolates * lane_asks(per_sec * busy, fresh_secs);
                 let secs = MONTH_DAYS * DAY_SECS / 24.0;
                 month.asks += asks * secs;
-                month.misses += asks * (1.0 - there(asks, max_age_secs, purges_per_sec)) * secs;
+                month.misses += asks * (1.0 - kept.hits(asks)) * secs;
             }
         }
         let syncs = DAY_SECS / SYNC_SECS;
@@ -62,8 +62,9 @@ mod tests {
         // 260 million × $0.30, 10 million × $0.15, 500,000 × ($0.15 + 2 × $1).
         let month = Month { asks: 260e6, misses: 10e6, heads: 0.5e6 };
         assert!((month.dollars() - (78.0 + 1.5 + 1.075)).abs() < 1e-9);
+        let kept = Kept { secs: 30.0, short_secs: 1.0, short_part: 0.0, purges: 0.0 };
         // Isolates that nobody asks do not ask either.
-        let quiet = Month::of(100_000, 2.0, 30.0, 0.0);
+        let quiet = Month::of(100_000, 2.0, kept);
         assert!(quiet.asks < 0.02 * Month::most(2.0) && quiet.misses <= quiet.asks, "{quiet:?}");
     }
 }

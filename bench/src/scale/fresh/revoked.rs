@@ -42,6 +42,8 @@ pub struct Scene {
     pub fresh_secs: Option<f64>,
     /// How long a point of presence keeps the lane's answer, in seconds.
     pub max_age_secs: f64,
+    /// The same while no purge can be sent at once.
+    pub short_secs: f64,
     /// For how much longer it answers with it while it asks for the next, in seconds.
     pub stale_secs: f64,
     /// What happens to purges.
@@ -156,6 +158,9 @@ struct Here<'a> {
     /// From when the Durable Object has the revocation.
     stored_at: f64,
     purged_at: f64,
+    /// How long the lane's answers are kept. All are brief if the purge has to wait: those from before the last purge are
+    /// gone, and since then none could be sent at once.
+    max_age_secs: f64,
     /// From when KV shows the revocation here.
     visible_at: f64,
 }
@@ -163,11 +168,13 @@ struct Here<'a> {
 impl<'a> Here<'a> {
     fn new(scene: &'a Scene, isolates: usize, rate: f64, random: &mut Random) -> Self {
         let stored_at = tailed(OBJECT_MS, random);
-        let purged_at = match &scene.purge {
-            Purge::Lost => f64::INFINITY,
+        let (purged_at, max_age_secs) = match &scene.purge {
+            Purge::Lost => (f64::INFINITY, scene.max_age_secs),
             Purge::After(waits) => {
                 let at = (random.fraction() * waits.len() as f64) as usize;
-                stored_at + waits.get(at).copied().unwrap_or(0.0) + tailed(PURGE_MS, random)
+                let wait = waits.get(at).copied().unwrap_or(0.0);
+                let max_age_secs = if wait > 0.0 { scene.short_secs } else { scene.max_age_secs };
+                (stored_at + wait + tailed(PURGE_MS, random), max_age_secs)
             }
         };
         let visible_at = random.fraction() * KV_VISIBLE_SECS;
@@ -189,8 +196,8 @@ impl<'a> Here<'a> {
             let until = -WARM_UP_SECS + random.fraction() * secs;
             Some(Kept { from: f64::NEG_INFINITY, until, is_new: false })
         };
-        let (lane, kv) = (kept(scene.max_age_secs, random), kept(HEAD_CACHE_SECS, random));
-        Self { scene, rate, isolates, lane, kv, stored_at, purged_at, visible_at }
+        let (lane, kv) = (kept(max_age_secs, random), kept(HEAD_CACHE_SECS, random));
+        Self { scene, rate, isolates, lane, kv, stored_at, purged_at, max_age_secs, visible_at }
     }
 
     /// Seconds from the publish to the viewer's first answer after the last old one, if they ask this number of isolates.
@@ -281,7 +288,7 @@ impl<'a> Here<'a> {
         }
         let took = tailed(OBJECT_MS, random);
         let is_new = now + took / 2.0 >= self.stored_at;
-        self.lane = Some(Kept { from: now + took, until: now + took + self.scene.max_age_secs, is_new });
+        self.lane = Some(Kept { from: now + took, until: now + took + self.max_age_secs, is_new });
         // A stale one answers while the next is on its way.
         kept.map_or((took, is_new), |kept| (hot, kept.is_new))
     }
@@ -301,11 +308,12 @@ impl<'a> Here<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scale::fresh::assume::MAX_AGE_SECS;
+    use crate::scale::fresh::assume::{MAX_AGE_SECS, SHORT_SECS};
 
     const LANE: Scene = Scene {
         fresh_secs: Some(FRESH_SECS),
         max_age_secs: MAX_AGE_SECS,
+        short_secs: SHORT_SECS,
         stale_secs: 0.0,
         purge: Purge::After(Vec::new()),
     };
@@ -333,8 +341,15 @@ mod tests {
     fn a_purge_that_waits_delays_the_revocation() {
         let prompt = delays(&LANE, 10_000_000, Place::One(0)).percentile(0.5);
         let late = Scene { purge: Purge::After(vec![10.0]), ..LANE };
-        let late = delays(&late, 10_000_000, Place::One(0)).percentile(0.5);
-        assert!(late > prompt + 5.0, "{prompt} {late}");
+        let long = Scene { short_secs: MAX_AGE_SECS, ..late.clone() };
+        let [late, long] = [late, long].map(|scene| delays(&scene, 10_000_000, Place::One(0)));
+        assert!(long.percentile(0.5) > prompt + 5.0, "{prompt} {}", long.percentile(0.5));
+        // Copies that end by themselves do not wait for it.
+        assert!(
+            late.percentile(0.99) <= 6.0 && late.percentile(0.5) < prompt + 1.0,
+            "{}",
+            late.percentile(0.99)
+        );
     }
 
     #[test]

@@ -129,7 +129,12 @@ fn an_external_id_that_leads_elsewhere_or_nowhere_is_urgent() {
     };
     for (what, change, expected, shards) in [
         ("a new item without an id", named(7, None, "t"), false, 1),
-        ("an id that the delta did not have: it may have led to another item", named(7, Some("Film"), "t"), true, 0),
+        (
+            "an id that the delta did not have: it may have led to another item",
+            named(7, Some("Film"), "t"),
+            true,
+            0,
+        ),
         ("the same again", named(7, Some("Film"), "t"), false, 0),
         ("another title", named(7, Some("Film"), "u"), false, 0),
         ("lower case", named(7, Some("film"), "u"), true, 0),
