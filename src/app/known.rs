@@ -150,7 +150,7 @@ impl<P: Platform> App<P> {
         {
             return None;
         }
-        let (number, epoch) = (self.completion.count_request(), self.epoch(snapshots));
+        let epoch = self.epoch(snapshots);
         let near = NearRecords {
             epoch: snapshots.versions.epoch(),
             item: items.place(item_id)?,
@@ -160,6 +160,7 @@ impl<P: Platform> App<P> {
             InMemory { version: snapshots.versions.current()?, objects: &mut snapshots.objects.cache };
         let (grant, until) = memory.grant(&token.principal, item_id, near, now)?;
         let until = until.min(stale_from);
+        let number = self.completion.count_request();
         let question = (u64::from(query_hash) << 32) ^ item_id.cast_unsigned().wrapping_add(1);
         Some(Granted { number, epoch, grant, validity: validity(&token, question, epoch, now, until) })
     }
@@ -192,9 +193,9 @@ impl<P: Platform> App<P> {
         self.in_memory(|memory| memory.viewer_text(&token.principal, ip_address, country))
     }
 
-    /// The item's parts of the bodies of the present epoch; nothing if they are longer than it is worth to hold them
-    /// twice.
-    pub fn item_texts(&self, item_id: i64) -> Option<[String; 2]> {
+    /// The item's parts of the bodies of the present epoch; `Some(None)` if they are longer than it is worth to hold them
+    /// twice, nothing if memory does not have the item.
+    pub fn item_texts(&self, item_id: i64) -> Option<Option<[String; 2]>> {
         self.in_memory(|memory| memory.item_texts(item_id, ITEM_TEXT_MAX_BYTES))
     }
 

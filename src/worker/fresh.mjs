@@ -57,14 +57,17 @@ export class FreshHead extends DurableObject {
     });
   }
 
-  announce(value, over) {
+  // While a new version of the Worker takes over, entrypoints and objects of both ask each other: a method with other
+  // arguments or another outcome needs another name, so that they fail and do not misunderstand each other.
+
+  offer(value, over) {
     const newer = this.#keeper.announce(value, over);
     // Not awaited: the answer goes out first. The alarm comes back to what is left.
     if (this.#keeper.is_dirty()) this.ctx.waitUntil(this.#keeper.drive());
     return newer;
   }
 
-  newest() {
+  current() {
     return { value: this.#keeper.newest(), max_age_secs: this.#keeper.max_age_secs() };
   }
 
@@ -76,7 +79,7 @@ export class FreshHead extends DurableObject {
 /** The newest head for the isolates of one place. Its body is empty before the first head. */
 export class Fresh extends WorkerEntrypoint {
   async fetch() {
-    const { value, max_age_secs } = await this.env.FRESH_HEAD.getByName("head").newest();
+    const { value, max_age_secs } = await this.env.FRESH_HEAD.getByName("head").current();
     const headers = {
       "content-type": "application/octet-stream",
       "cache-control": `public, max-age=${max_age_secs}`,

@@ -235,11 +235,12 @@ pub fn viewer_text(handle: u32, ip_address: Option<String>, country: Option<Stri
     service_made()?.viewer_text(handle, &ip_address, &country)
 }
 
-/// The item's parts of a body, as [`App::item_texts`](crate::app::App::item_texts).
+/// The item's parts of a body, as [`App::item_texts`](crate::app::App::item_texts): none of them for an item whose texts
+/// are too long, undefined where memory does not have the item.
 #[wasm_bindgen]
 #[must_use]
 pub fn item_texts(item: f64) -> Option<Vec<String>> {
-    service_made()?.item_texts(item as i64).map(Vec::from)
+    service_made()?.item_texts(item as i64).map(|texts| texts.map(Vec::from).unwrap_or_default())
 }
 
 /// Status and headers of granted checks, as `respond.js` takes them.

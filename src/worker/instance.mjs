@@ -4,6 +4,9 @@ import { __wbg_reset_state, __worker_init_state, fetch as fetch_of_wasm } from "
 // Of the `worker` crate, whose panic hook sets `criticalError`.
 const state = __worker_init_state();
 
+// A panic's trace goes through many functions of Rust.
+Error.stackTraceLimit = 100;
+
 addEventListener("error", ({ error }) => note(error));
 
 function note(error) {
@@ -19,13 +22,13 @@ export function has_ended() {
 
 /** Answers by Rust's `fetch`, in another instance if the last one has ended. */
 export function fetch(request, env, ctx) {
-  if (state.criticalError) {
-    console.log("Reinitializing Wasm application");
-    __wbg_reset_state();
-    state.criticalError = false;
-    state.instanceId += 1;
-  }
   try {
+    if (state.criticalError) {
+      console.log("Reinitializing Wasm application");
+      __wbg_reset_state();
+      state.criticalError = false;
+      state.instanceId += 1;
+    }
     return fetch_of_wasm(request, env, ctx);
   } catch (error) {
     note(error);

@@ -183,7 +183,9 @@ export class Known {
     const held = this.#items.get(item);
     if (held !== undefined) return held;
     const parts = this.#wasm.item_texts(item);
-    const texts = parts === undefined ? null : { account: parts[0], content: parts[1], merchant: number_of(parts[0]) };
+    // Not in memory at the moment: the ordinary way loads it.
+    if (parts === undefined) return null;
+    const texts = parts.length === 0 ? null : { account: parts[0], content: parts[1], merchant: number_of(parts[0]) };
     this.#items.set(item, texts);
     this.#items_bytes += item_bytes(texts);
     for (const [first, dropped] of this.#items) {

@@ -19,7 +19,7 @@ export async function newest() {
 
 /** Makes a stored head the newest one. The value of a newer one that the object has, unless that is `over`. */
 export async function announce(value, over) {
-  return env.FRESH_HEAD.getByName("head").announce(value, over);
+  return env.FRESH_HEAD.getByName("head").offer(value, over);
 }
 
 const METHODS = { is_there, newest, announce };

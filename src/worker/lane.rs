@@ -34,6 +34,12 @@ fn asked(
     .boxed_local()
 }
 
+/// One byte more than a head may have is enough to refuse it.
+fn head_bytes(value: &Uint8Array) -> Vec<u8> {
+    let most = u32::try_from(HEAD_VALUE_MAX_BYTES + 1).unwrap_or(u32::MAX);
+    value.subarray(0, most).to_vec()
+}
+
 impl FreshLane for Lane {
     fn is_there(&self) -> bool {
         lane("is_there", None, None).is_ok_and(|is_there| is_there.is_truthy())
@@ -41,13 +47,15 @@ impl FreshLane for Lane {
 
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError> {
         let value = asked("newest", None, None).await?;
-        // One byte more than a head may have is enough to refuse it.
-        let most = u32::try_from(HEAD_VALUE_MAX_BYTES + 1).unwrap_or(u32::MAX);
-        Ok(value.dyn_ref::<Uint8Array>().map(|value| value.subarray(0, most).to_vec()))
+        Ok(value.dyn_ref::<Uint8Array>().map(head_bytes))
     }
 
     async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError> {
         let newer = asked("announce", Some(Uint8Array::from(value)), over.map(Uint8Array::from)).await?;
-        Ok(newer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec))
+        if newer.is_undefined() {
+            return Ok(None);
+        }
+        let newer = newer.dyn_ref::<Uint8Array>().map(head_bytes);
+        newer.map(Some).ok_or_else(|| LaneError("an unknown answer".to_owned()))
     }
 }

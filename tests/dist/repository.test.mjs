@@ -61,7 +61,7 @@ for (const environment of ["", "staging"]) {
   });
 }
 
-test("what a person forgot is found before anything is built", () => {
+test("a deploy says what a person forgot", () => {
   const { status, said } = dry_run("staging", filled().replace(/^SNAPSHOT_AUDIENCE = .*\n/m, "").replace(values("staging-1"), ""));
   assert.notEqual(status, 0, said);
   assert.match(said, /ISSUERS is not set/, said);

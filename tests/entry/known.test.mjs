@@ -29,7 +29,8 @@ function double(over = {}) {
     },
     item_texts(item) {
       calls.item_texts += 1;
-      return item === 413 ? undefined : [`,"account_id":${item}`, `,"item":{"id":${item},"text":"${state.text}"}}`];
+      if (item === 410) return undefined;
+      return item === 413 ? [] : [`,"account_id":${item}`, `,"item":{"id":${item},"text":"${state.text}"}}`];
     },
     granted_init(origin) {
       calls.granted_init += 1;
@@ -122,6 +123,13 @@ test("what is not granted, or too long, takes the ordinary way", () => {
   assert.equal(ask("a", 404), undefined);
   assert.deepEqual([ask("a", 413), ask("a", 413)], [undefined, undefined]);
   assert.equal(calls.item_texts, 1);
+});
+
+test("texts that memory does not have at the moment are asked for again", () => {
+  const { known, calls, ask } = started();
+  known.add("a", 3);
+  assert.deepEqual([ask("a", 410), ask("a", 410)], [undefined, undefined]);
+  assert.equal(calls.item_texts, 2);
 });
 
 test("numbers are read again when the memory has grown", async () => {

@@ -133,7 +133,9 @@ fn bundle(paths: &Paths, dir: &Path) -> Result<Command> {
 
 /// Stands for everything that goes into the Worker.
 fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
-    let tools = (rust.describe(), WASM_BINDGEN.version, shrink::describe());
+    // This file and `wasm.rs` have the options of wasm-bindgen and esbuild.
+    let recipe = (include_str!("build.rs"), include_str!("wasm.rs"));
+    let tools = (rust.describe(), WASM_BINDGEN.version, shrink::describe(), recipe);
     let mut fingerprint = Fingerprint::with(tools);
     for package in ["binaryen", "esbuild"] {
         fingerprint.add(node::package_version(paths, package));

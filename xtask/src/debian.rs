@@ -97,7 +97,7 @@ pub fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<
     ran.with_context(|| format!("try it by hand: sudo apt-get {}", args.join(" ")))
 }
 
-/// Installs packages that tests use, if this machine has apt and this is root: tests ask nobody for a password.
+/// Installs packages that tests use, if this machine has apt and this is root: tests never prompt for a password.
 ///
 /// # Errors
 /// Not root, no apt, or a package cannot be had.
@@ -105,7 +105,7 @@ pub fn install_as_root(paths: &Paths, packages: &[&str], about: &str, expected: 
     if job::stdout(Command::new("id").arg("-u"))? != "0" {
         bail!("only root installs packages for tests");
     }
-    let args = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    let args = [&["install", "-y", "--no-remove", "--no-install-recommends"], packages].concat();
     apt(paths, about, expected, &args).or_else(|_| {
         apt(paths, "reading Debian's package lists", "10 s", &["update"])?;
         apt(paths, about, expected, &args)

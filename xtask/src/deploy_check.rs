@@ -1,7 +1,7 @@
 //! The check before wrangler deploys: `admit check-config`. `wrangler dev` has `.dev.vars`, and goes unchecked.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -82,14 +82,27 @@ fn is_wrangler(word: &str) -> bool {
 fn ancestors() -> impl Iterator<Item = String> {
     let mut process = std::process::id().to_string();
     let above = move || {
-        let parent = ps(&process, "ppid=")?;
-        process = parent.trim().to_owned();
-        ps(&process, "args=")
+        process = parent(&process)?;
+        command_line(&process)
     };
     std::iter::from_fn(above).take(ANCESTORS_MAX)
 }
 
-/// A column of `ps`, which every Unix has.
+/// From `/proc` where it is there: a small Linux has no `ps`.
+fn parent(process: &str) -> Option<String> {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { return ps(process, "ppid=") };
+    // The name before it may hold anything, parentheses among it.
+    let (_, after) = stat.rsplit_once(") ")?;
+    after.split(' ').nth(1).map(str::to_owned)
+}
+
+fn command_line(process: &str) -> Option<String> {
+    let Ok(words) = fs::read(format!("/proc/{process}/cmdline")) else { return ps(process, "args=") };
+    let line = String::from_utf8_lossy(&words).replace('\0', " ").trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
+/// A column of `ps`.
 fn ps(process: &str, column: &str) -> Option<String> {
     let output = Command::new("ps").args(["-ww", "-o", column, "-p", process]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

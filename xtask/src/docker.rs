@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -31,6 +32,9 @@ pub struct Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
+        if self.daemon.is_some() {
+            self.remove_containers();
+        }
         drop(self.daemon.take());
         if let Some(dir) = self.dir.take() {
             let _gone = fs::remove_dir_all(dir);
@@ -38,13 +42,38 @@ impl Drop for Docker {
     }
 }
 
-/// Finds a daemon and a compose command, or gets them where root may.
+impl Docker {
+    /// Removes containers and networks that interrupted tests have left in a daemon of ours: they would outlive it.
+    fn remove_containers(&self) {
+        let docker = |args: &[&str]| {
+            let mut docker = Command::new("docker");
+            docker.args(args).envs(self.variables.iter().map(|(name, value)| (name, value)));
+            job::stdout(&mut docker).unwrap_or_default()
+        };
+        let containers = docker(&["ps", "--all", "--quiet"]);
+        let containers: Vec<_> = containers.lines().collect();
+        if !containers.is_empty() {
+            docker(&[&["rm", "--force", "--volumes"], containers.as_slice()].concat());
+        }
+        docker(&["network", "prune", "--force"]);
+    }
+}
+
+/// Finds a daemon and a compose command, or gets them where root may and nothing else would change.
 ///
 /// # Errors
 /// There is none, and it cannot be installed or does not start.
 pub fn ensure(paths: &Paths) -> Result<Docker> {
     let answers = || job::stdout(Command::new("docker").arg("info")).is_ok();
-    if !answers() && !is_there("dockerd") {
+    let has_daemon = answers();
+    if !has_daemon && env::var_os("DOCKER_HOST").is_some() {
+        bail!("the Docker daemon of DOCKER_HOST does not answer");
+    }
+    if !has_daemon && !is_there("dockerd") {
+        // The package would start a service there, which stays.
+        if Path::new("/run/systemd/system").exists() {
+            bail!("there is no Docker daemon, and none is installed where systemd would start it");
+        }
         debian::install_as_root(paths, &PACKAGES, "installing Docker", "a minute")?;
     }
     let compose = [&["docker", "compose"][..], &["docker-compose"]]
@@ -55,12 +84,8 @@ pub fn ensure(paths: &Paths) -> Result<Docker> {
         })
         .context("there is neither `docker compose` nor `docker-compose`")?;
     let compose = ("ADMIT_COMPOSE", OsString::from(compose.join(" ")));
-    // A package may have started one.
-    if answers() {
+    if has_daemon {
         return Ok(Docker { variables: vec![compose], daemon: None, dir: None });
-    }
-    if env::var_os("DOCKER_HOST").is_some() {
-        bail!("the Docker daemon of DOCKER_HOST does not answer");
     }
     if job::stdout(Command::new("id").arg("-u"))? != "0" {
         bail!("only root starts a Docker daemon");
@@ -70,15 +95,16 @@ pub fn ensure(paths: &Paths) -> Result<Docker> {
     Ok(docker)
 }
 
-/// Starts a daemon with a socket, images and a log of its own. It makes no rules of a firewall and no `docker0`.
+/// Starts a daemon with a socket, images and a log of its own. It makes no rules of a firewall and no `docker0`, and leaves
+/// the machine's forwarding as it is.
 fn start(paths: &Paths) -> Result<Docker> {
-    // Sockets are in it, and their paths must be short.
+    // Sockets are in it, and their paths must be short. A directory that is there already may be somebody else's.
     let dir = env::temp_dir().join(format!("admit-docker-{}", std::process::id()));
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let host = format!("unix://{}", dir.join("docker.sock").display());
     let log = paths.logs().join("dockerd.log");
     let daemon = Guarded::start(paths, "the Docker daemon", Path::new("dockerd"), log, |command| {
-        command.args(["--host", &host, "--iptables=false", "--bridge=none"]);
+        command.args(["--host", &host, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"]);
         for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             command.arg(option).arg(dir.join(name));
         }

@@ -16,7 +16,7 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// `rustup target add` either downloads 20 MB or finds at once that it cannot; a network that
 /// swallows packets must not hold up the other way.
-const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
+pub const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
 /// A compiler for the Worker.
 #[derive(Debug)]

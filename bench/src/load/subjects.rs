@@ -248,7 +248,8 @@ fn workers_rs(paths: &Paths, rust: &WasmRust, dir: &Path) -> Result<()> {
         .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
         .env("ESBUILD_BIN", node::esbuild(paths))
-        .env("CARGO_TARGET_DIR", &paths.target);
+        .env("CARGO_TARGET_DIR", &paths.target)
+        .env("CARGO_ENCODED_RUSTFLAGS", wasm::remapped(paths)?.join("\x1f"));
     Step::new(paths, "bench-workers-rs", "building the peer in Rust", "a minute at first")
         .run(command.current_dir(&source))?;
     for file in ["index.js", "index_bg.wasm"] {

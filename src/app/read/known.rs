@@ -56,9 +56,9 @@ impl InMemory<'_> {
     }
 
     /// [`bodies::access_item`] for this item.
-    pub fn item_texts(&mut self, item_id: i64, max_bytes: usize) -> Option<[String; 2]> {
+    pub fn item_texts(&mut self, item_id: i64, max_bytes: usize) -> Option<Option<[String; 2]>> {
         let record = self.record(Tree::Items, |version| version.index.item_key(item_id))??;
-        bodies::access_item(&ItemRecord::new(record.bytes()).ok()?, max_bytes)
+        Some(bodies::access_item(&ItemRecord::new(record.bytes()).ok()?, max_bytes))
     }
 
     /// The merchant of an item; 0 if it is not in memory.

@@ -74,7 +74,7 @@ fn joined(edge: &Edge, granted: &Granted, viewer: Handle, item_id: i64) -> Strin
     let expires_at = granted.grant.shown_end();
     let [id, created, expires, starts] = ACCESS_FRAME;
     let viewer = edge.app.viewer_text(viewer, "192.0.2.1", "DE").unwrap();
-    let [account, content] = edge.app.item_texts(item_id).unwrap();
+    let [account, content] = edge.app.item_texts(item_id).flatten().unwrap();
     let start = starts_at.map(|start| format!("{starts}{start}")).unwrap_or_default();
     format!("{id}{access_id}{account}{viewer}{created}{created_at}{expires}{expires_at}{start}{content}")
 }

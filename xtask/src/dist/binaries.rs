@@ -14,7 +14,7 @@ use super::{
     release::{self, Release},
     sbom, zig,
 };
-use crate::{job, native, paths::Paths, step::Step, wasm};
+use crate::{job, native, paths::Paths, rust::RUSTUP_LIMIT, step::Step, wasm};
 
 /// The targets of a release. musl: one program for every distribution.
 pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
@@ -100,7 +100,7 @@ fn one(
 
 fn add_target(paths: &Paths, target: &str) -> Result<()> {
     let about = format!("adding {target} with rustup");
-    Step::new(paths, "rustup", &about, "seconds").run(Command::new("rustup").args(["target", "add", target]))
+    Step::new(paths, "rustup", &about, "seconds").within(RUSTUP_LIMIT).run(Command::new("rustup").args(["target", "add", target]))
 }
 
 /// Builds the programs; says where they are.
@@ -144,7 +144,10 @@ fn gather(paths: &Paths, release: &Release, target: &str, built: &Path, pages: &
         parts.extend(sbom::crates(paths, package, target)?);
     }
     archive.add_dir("", pages)?;
-    archive.add_dir("ops", &paths.in_root("ops"))?;
+    // Files that git does not know, such as keys beside the compose file, stay here.
+    for file in job::stdout(Command::new("git").args(["ls-files", "ops"]).current_dir(&paths.root))?.lines() {
+        archive.add_file(file, &paths.in_root(file))?;
+    }
     archive.add_file("LICENSE", &paths.in_root("LICENSE"))?;
     archive.add("sbom.cdx.json", sbom::document("admit", release.version, &release.iso8601(), &parts)?);
     archive.add(release::FILE, release.describe());

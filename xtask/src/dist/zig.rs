@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Result, bail};
@@ -16,6 +17,9 @@ const VERSION: &str = "0.24.1";
 
 /// Every package with its hashes.
 const PACKAGES: &str = "xtask/zigbuild.txt";
+
+/// zig is some 80 MB; a network that swallows packets must not hold up the tests.
+const INSTALL_LIMIT: Duration = Duration::from_secs(300);
 
 /// An installed environment.
 #[derive(Debug)]
@@ -59,5 +63,5 @@ fn install(paths: &Paths, dir: &Path) -> Result<()> {
     pip.args(["install", "--quiet", "--require-hashes", "--disable-pip-version-check", "--requirement"]);
     pip.arg(paths.in_root(PACKAGES));
     let about = format!("installing cargo-zigbuild {VERSION} and zig");
-    Step::new(paths, "zigbuild", &about, "half a minute, once").run(&mut pip)
+    Step::new(paths, "zigbuild", &about, "half a minute, once").within(INSTALL_LIMIT).run(&mut pip)
 }
