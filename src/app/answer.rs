@@ -25,6 +25,7 @@ use crate::{
         viewer::Network,
     },
     config::Config,
+    limits::LOADS_BESIDE_HEAD_MAX,
     ports::{Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
     token::{Capability, IssuerConfig, Principal, Rule, Scope, VerifiedToken},
@@ -305,7 +306,10 @@ impl<P: Platform> Attempt<'_, P> {
             let source = Source { version: &version, condition, window: None };
             let answer = read.answer(source, &mut snapshots.objects.cache, self.request, now);
             if is_expired {
-                let beside = if let Err(ReadError::Missing(names)) = answer { names } else { Vec::new() };
+                let beside = match answer {
+                    Err(ReadError::Missing(names)) if names.len() <= LOADS_BESIDE_HEAD_MAX => names,
+                    _ => Vec::new(),
+                };
                 return Err(Missing::Head(beside).into());
             }
             match answer {

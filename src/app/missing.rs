@@ -16,8 +16,8 @@ use crate::{
 
 /// What memory lacks. It is loaded, and then the request is tried again.
 pub(super) enum Missing<V: SignatureVerifier> {
-    /// The head. Beside it, the objects that the answer would need if the version at hand were still the newest: mostly it
-    /// needs them in any case.
+    /// The head. Beside it, the few objects that the answer would need if the version at hand were still the newest: mostly
+    /// it needs them in any case.
     Head(Vec<ObjectName>),
     /// Objects of the snapshot.
     Objects(Vec<ObjectName>),
