@@ -86,6 +86,8 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub now_ms: u64,
     /// Whether nothing more is loaded: an answer that can do without some records does without the missing ones.
     pub is_last: bool,
+    /// Whether the head is being loaded for this request already: nothing more is asked for beside it.
+    pub is_head_asked: bool,
 }
 
 pub(super) type Attempted<T, P> = Result<T, Stop<<P as Platform>::Verifier>>;
@@ -292,6 +294,7 @@ impl<P: Platform> Attempt<'_, P> {
             HeadState::Unavailable => {
                 return Ok(self.or_ask(read, Published::nothing(ServiceReason::NoSnapshot), || None));
             }
+            HeadState::Expired if self.is_head_asked => return Err(Missing::Head(Vec::new()).into()),
             state => state == HeadState::Expired,
         };
         let max_age_secs = self.config.head_max_age_secs;

@@ -63,7 +63,10 @@ impl<P: Platform> Supply<'_, P> {
     /// Loads it, unless another request does.
     pub async fn load(&self, missing: Missing<P::Verifier>, plan: &Plan, may_wait: bool) -> Load {
         match missing {
-            Missing::Head(beside) => self.load_head(&beside, may_wait).boxed_local().await,
+            Missing::Head(beside) if beside.is_empty() => {
+                self.library.load_head(may_wait).boxed_local().await
+            }
+            Missing::Head(beside) => self.library.load_head_and(&beside, may_wait).boxed_local().await,
             Missing::Objects(names) if plan.is_many() => self.library.load_many(&names).boxed_local().await,
             Missing::Objects(names) => self.library.load_objects(&names, may_wait).await,
             Missing::Keys(ticket) => {
@@ -72,14 +75,6 @@ impl<P: Platform> Supply<'_, P> {
             }
             Missing::KeysElsewhere => Load::Elsewhere(None),
         }
-    }
-
-    async fn load_head(&self, beside: &[ObjectName], may_wait: bool) -> Load {
-        let head = self.library.load_head(may_wait);
-        if beside.is_empty() {
-            return head.await;
-        }
-        join(head, self.library.load_objects(beside, may_wait)).await.0
     }
 
     /// Gets an issuer's keys. `is_check` is whether the request is a check, which needs the head too. The first check of an isolate needs the head as well, whether its token turns out to be

@@ -185,7 +185,7 @@ impl<P: Platform> App<P> {
     }
 
     fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
-        self.attempt_at(plan, request, false)
+        self.attempt_at(plan, request, false, false)
     }
 
     fn attempt_at(
@@ -193,6 +193,7 @@ impl<P: Platform> App<P> {
         plan: &Plan,
         request: &Request<'_>,
         is_last: bool,
+        is_head_asked: bool,
     ) -> Result<Next, Missing<P::Verifier>> {
         let attempt = Attempt {
             platform: &self.platform,
@@ -203,6 +204,7 @@ impl<P: Platform> App<P> {
             request,
             now_ms: self.platform.now_ms(),
             is_last,
+            is_head_asked,
         };
         attempt.run(plan)
     }

@@ -4,20 +4,20 @@ use std::{borrow::Cow, rc::Rc};
 
 use futures_util::{
     FutureExt as _,
-    future::{join, select, try_join3},
+    future::{Either, join, select, try_join3},
 };
 
 use super::{Due, HeadSource, LoadError, Reader, Snapshots, all, start::Start};
 use crate::{
     app::{Event, Tokens, seconds},
-    limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
+    limits::{BESIDE_HEAD_TIMEOUT_MS, HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
     ports::{ObjectStore as _, Platform},
     snapshot::{
         directory::Directory,
         head::Head,
         head_value::HeadValue,
         index::Index,
-        object::{HEAD_KEY, ObjectKind, ObjectName},
+        object::{Digest, HEAD_KEY, ObjectKind, ObjectName},
         time::UnixSecs,
         version::Version,
     },
@@ -53,6 +53,50 @@ impl<P: Platform> Loader<'_, P> {
         }
         self.refresh_head().await;
         Load::Done
+    }
+
+    /// As [`load_head`](Self::load_head). Meanwhile loads `beside`, which the version at hand names. They are waited for
+    /// only if the head names them too, and not for long: the next attempt loads what is missing.
+    pub async fn load_head_and(&self, beside: &[ObjectName], may_wait: bool) -> Load {
+        let now = self.now();
+        let mine = {
+            let objects = &mut self.reader.library.write().objects;
+            let wanted = beside.iter().copied().filter(|name| !objects.is_unreadable(*name, now));
+            let wanted: Vec<_> = wanted.collect();
+            objects.begin_loading(&wanted, usize::MAX, now)
+        };
+        let index = self.index();
+        let head = self.load_head(may_wait).boxed_local();
+        let load = match select(head, self.load_quietly(&mine).boxed_local()).await {
+            Either::Left((load, objects)) => {
+                if self.index() == index {
+                    let pause = self.reader.platform.sleep(BESIDE_HEAD_TIMEOUT_MS).boxed_local();
+                    drop(select(objects, pause).await);
+                }
+                load
+            }
+            Either::Right(((), head)) => head.await,
+        };
+        self.reader.library.write().objects.given_up(&mine);
+        load
+    }
+
+    /// The index of the version in use, which names shards and pages.
+    fn index(&self) -> Option<Digest> {
+        self.reader.library.read().versions.current().map(|current| current.head.index)
+    }
+
+    /// Loads objects that may be gone from the store by now, so that a failure says nothing.
+    async fn load_quietly(&self, names: &[ObjectName]) {
+        let loads = names.iter().map(|name| {
+            async move {
+                if let Ok(object) = self.reader.read_once(*name).await {
+                    self.reader.library.write().objects.loaded(*name, Rc::from(object));
+                }
+            }
+            .boxed_local()
+        });
+        all(loads.collect()).await;
     }
 
     /// Loads the objects that no other request is loading. If others are loading all of them, this one waits if it may,

@@ -50,6 +50,13 @@ impl Objects {
         self.loading.get(&name).is_some_and(|since| !is_lost(*since, now))
     }
 
+    /// Objects that were to be loaded are not, and nothing is known about them.
+    pub fn given_up(&mut self, names: &[ObjectName]) {
+        for name in names {
+            self.loading.remove(name);
+        }
+    }
+
     /// An object was read.
     pub fn loaded(&mut self, name: ObjectName, object: Rc<[u8]>) {
         self.loading.remove(&name);
