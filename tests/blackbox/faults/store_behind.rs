@@ -51,6 +51,28 @@ fn no_request_waits_for_a_store_that_cannot_be_read_because_the_lane_is_ahead() 
     assert_eq!(edge.platform().store().reads().len(), reads);
 }
 
+/// The same after a sleep for which the store's head has to be read: that is waited for, and the objects of the lane's are
+/// not.
+#[test]
+fn a_minutes_sleep_waits_for_the_stores_head_and_not_for_the_lanes_objects() {
+    let edge = laned();
+    publish(&edge, &version(1, true));
+    assert_eq!(check(&edge), 200);
+    lane(&edge).set(Some(version(2, false).jws(Signer::Publisher).as_bytes()));
+    for _ in 0..2 {
+        edge.advance_secs(2);
+        check(&edge);
+    }
+    edge.advance_secs(70);
+    let asked = lane(&edge).asked();
+    edge.platform().store().forget_operations();
+    assert_eq!(edge.check(), 200);
+    assert_eq!((edge.platform().store().reads(), lane(&edge).asked()), (vec!["head".to_owned()], asked));
+    version(2, false).publish_objects(edge.platform());
+    assert_eq!(check(&edge), 200, "it is asked behind this answer");
+    assert_eq!((lane(&edge).asked(), edge.check()), (asked + 1, 402));
+}
+
 /// One read of the store that fails says nothing of the lane, nor of the store a while later.
 #[test]
 fn a_single_failed_read_of_the_lanes_objects_is_forgotten_by_an_isolate_that_slept() {
