@@ -261,7 +261,7 @@ impl<P: Platform> Loader<'_, P> {
     }
 
     /// As [`Self::open_started`], while the starting value is still being read: by that or by the objects themselves,
-    /// whatever is there first.
+    /// whatever is there first. If one way fails, the other one is left.
     async fn open_first(
         &self,
         head: &Head,
@@ -269,7 +269,11 @@ impl<P: Platform> Loader<'_, P> {
         start: &mut Start<'_>,
     ) -> Result<Version, LoadError> {
         let named = self.open(head.clone(), delta.as_slice()).boxed_local();
-        select(named, self.open_started(head, delta, start).boxed_local()).await.factor_first().0
+        let started = self.open_started(head, delta, start).boxed_local();
+        match select(named, started).await.factor_first() {
+            (Err(_), other) => other.await,
+            (version, _) => version,
+        }
     }
 
     /// The version that a head names, with the parts that every check needs: those `at_hand`, and the others from the

@@ -288,6 +288,32 @@ fn a_slow_starting_value_costs_a_short_wait_and_whichever_is_first_is_used() {
     assert_eq!(edge.platform().clock().now_ms() - before_ms, 700 + 3 * ROUND_MS);
 }
 
+/// Both ways to the first version's objects are under way, and the first one to end fails.
+#[test]
+fn of_two_ways_to_start_the_one_that_works_counts() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let store = publisher.platform().store();
+    // The objects themselves cannot be read, and the starting value is late.
+    let edge = new_isolate(&publisher);
+    store.break_on("start", Fault::Slow(400));
+    store.break_on("index/", Fault::Error);
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    assert_eq!(edge.platform().clock().now_ms() - before_ms, 400 + 2 * ROUND_MS);
+    store.mend();
+    // The starting value is late and of no use, the objects are read a second time for it, and only that fails.
+    let edge = new_isolate(&publisher);
+    store.insert("start", b"garbage");
+    store.break_on("start", Fault::Slow(180));
+    store.break_times("index/", Fault::Error, 1);
+    store.break_times("index/", Fault::Slow(1_000), 1);
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    let waited_ms = edge.platform().clock().now_ms() - before_ms;
+    assert_eq!(waited_ms, START_TIMEOUT_MS + 1_000 + 2 * ROUND_MS);
+    assert_eq!(store.reads().iter().filter(|key| key.starts_with("index/")).count(), 2);
+}
+
 #[test]
 fn who_looks_at_an_item_finds_the_check_in_memory() {
     let publisher = published(&Business::new(1, FOREVER));
