@@ -138,43 +138,54 @@ impl<P: Platform> Loader<'_, P> {
         let generation = library.read().watch.generation();
         let is_first = due.store && library.read().versions.current().is_none();
         let mut start = if is_first { Start::read(platform) } else { Start::none() };
-        let stored = async { if due.store { Some(self.read_stored().await) } else { None } };
+        // Each with the moment at which it was there: the other one, and the starting value, may take long.
+        let stored = async {
+            if !due.store {
+                return None;
+            }
+            let value = self.read_stored().await;
+            Some((value, self.now()))
+        };
         let news = async {
-            let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
+            let fresh = async {
+                if !due.lane {
+                    return None;
+                }
+                let value = self.ask_lane().await;
+                Some((value, self.now()))
+            };
             let (fresh, ()) = join(fresh.boxed_local(), start.wait(platform).boxed_local()).await;
-            if let Some(value) = fresh {
-                self.receive(HeadSource::Lane, value, &mut start, generation).await;
+            if let Some((value, read_at)) = fresh {
+                self.receive(HeadSource::Lane, value, read_at, &mut start).await;
             }
         };
         let (stored, ()) = join(stored.boxed_local(), news.boxed_local()).await;
-        if let Some(value) = stored {
-            self.receive(HeadSource::Store, value.map(Some), &mut start, generation).await;
+        if let Some((value, read_at)) = stored {
+            self.receive(HeadSource::Store, value.map(Some), read_at, &mut start).await;
         }
-        self.log_doubts(&library.read(), self.now());
+        let snapshots = &mut *library.write();
+        if snapshots.watch.generation() != generation {
+            // A head was stored meanwhile; the one that was read may be the one before it.
+            snapshots.watch.expire();
+            snapshots.lane.expire();
+        }
+        self.log_doubts(snapshots, self.now());
     }
 
-    /// What was read in one place takes over, or the watch of that place notes that it did not. `generation` is that of the
-    /// moment before the read.
+    /// What was read in one place takes over, or the watch of that place notes that it did not.
     async fn receive(
         &self,
         source: HeadSource,
         value: Result<Option<Vec<u8>>, LoadError>,
+        read_at: UnixSecs,
         start: &mut Start<'_>,
-        generation: u32,
     ) {
-        let read_at = self.now();
         let outcome = match value {
             Ok(Some(value)) => self.version_of(source, &value, start).await,
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         self.take(source, outcome, read_at);
-        let snapshots = &mut *self.reader.library.write();
-        if snapshots.watch.generation() != generation {
-            // A head was stored meanwhile; the one that was read may be the one before it.
-            snapshots.watch.expire();
-            snapshots.lane.expire();
-        }
     }
 
     fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>, read_at: UnixSecs) {

@@ -126,6 +126,37 @@ fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
 }
 
 #[test]
+fn the_stores_head_is_as_old_as_its_read_however_long_the_lanes_objects_take() {
+    const SLOW_MS: u64 = 5_000;
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    // Until both are due behind the same answer.
+    for _ in 0..14 {
+        viewers.advance_secs(2);
+        assert_eq!(check(&viewers), 200);
+    }
+    publish(&publisher, &version(2, false));
+    store_lags(&viewers);
+    viewers.advance_secs(2);
+    let (clock, store) = (viewers.platform().clock(), viewers.platform().store());
+    clock.await_pauses();
+    store.break_times("index/", Fault::Slow(SLOW_MS), 1);
+    assert_eq!(viewers.check(), 200);
+    let refresh = viewers.app.begin_refresh().unwrap();
+    let before_ms = clock.now_ms();
+    let ended = clock.run(vec![Box::pin(viewers.app.refresh(refresh))]);
+    assert_eq!(ended[0].1 - before_ms, SLOW_MS);
+    assert_eq!(viewers.check(), 402);
+    clock.set_ms(before_ms + 30_000);
+    store.forget_operations();
+    assert_eq!(viewers.check(), 402);
+    while viewers.refresh_behind() {}
+    assert_eq!(store.reads(), ["head"], "its 30 s are over");
+}
+
+#[test]
 fn a_head_that_the_store_never_shows_is_logged() {
     let publisher = laned();
     publish(&publisher, &version(1, true));
