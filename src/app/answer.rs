@@ -339,8 +339,8 @@ impl<P: Platform> Attempt<'_, P> {
         Ok(self.or_ask(read, Published::nothing(ServiceReason::Unreadable), || None))
     }
 
-    /// The snapshot's answer, unless it wants the upstream's confirmation. `customer` finds number and UUID of the customer who
-    /// asks.
+    /// The snapshot's answer, unless it wants the upstream's confirmation. `customer` finds number and UUID of the customer
+    /// who asks.
     fn or_ask(&self, read: &Read, answer: Published, customer: impl FnOnce() -> Option<(i64, Uuid)>) -> Next {
         let Published { reply, seq, is_stale } = answer;
         let Request { authorization, ip_address, query, min_seq, merchant, .. } = *self.request;
@@ -396,7 +396,8 @@ impl Published {
 }
 
 impl ReadPlan {
-    /// The read, if the token permits it. `is_signed` is whether the request has a token, and `verify` gives it. For `/healthz` it gives the view that strangers have.
+    /// The read, if the token permits it. `is_signed` is whether the request has a token, and `verify` gives it. For
+    /// `/healthz` it gives the view that strangers have.
     ///
     /// # Errors
     /// As `verify`; and with the answer to a token that does not permit the read, or to invalid parameters.

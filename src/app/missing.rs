@@ -77,9 +77,9 @@ impl<P: Platform> Supply<'_, P> {
         }
     }
 
-    /// Gets an issuer's keys. `is_check` is whether the request is a check, which needs the head too. The first check of an isolate needs the head as well, whether its token turns out to be
-    /// right or not, so that both are loaded at once. Reads without a token load the head for any client, so that a
-    /// stranger gains nothing by this.
+    /// Gets an issuer's keys. `is_check` is whether the request is a check. The first one of an isolate needs the head too,
+    /// whether its token turns out to be right or not, so that both are loaded at once. Reads without a token load the head
+    /// for any client, so that a stranger gains nothing by this.
     async fn load_keys(&self, ticket: KeyTicket<P::Verifier>, is_check: bool) {
         let now = seconds(self.keys.platform.now_ms());
         let is_head_missing = || self.library.reader.library.read().head_state(now) == HeadState::Missing;

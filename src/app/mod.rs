@@ -1,9 +1,8 @@
 //! The whole service, with no platform in it.
 //!
-//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives a [`Pending`]
-//! request.
-//! [`App::resume`] (`resume.rs`) loads the missing parts through the ports and tries again. The cheapest check - token, head and shards
-//! in memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
+//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives a [`Pending`] request. [`App::resume`]
+//! (`resume.rs`) loads the missing parts through the ports and tries again. The cheapest check - token, head and shards in
+//! memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
 //!
 //! [`App`] only routes. The state has owners (docs/adr/0034):
 //!

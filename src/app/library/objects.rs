@@ -27,8 +27,9 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// Those of `names` that are neither in memory nor being loaded by another request, as long as fewer than `most` objects are being loaded in all. They
-    /// count as being loaded from now on, until [`Self::loaded`], [`Self::failed`], or the request is taken for lost.
+    /// Those of `names` that are neither in memory nor being loaded by another request, as long as fewer than `most` objects
+    /// are being loaded in all. They count as being loaded from now on, until [`Self::loaded`], [`Self::failed`],
+    /// [`Self::given_up`], or the request is taken for lost.
     pub fn begin_loading(&mut self, names: &[ObjectName], most: usize, now: UnixSecs) -> Vec<ObjectName> {
         self.loading.retain(|_, since| !is_lost(*since, now));
         let mut mine = Vec::new();
