@@ -126,6 +126,14 @@ pub const LOAD_ROUNDS_MAX: usize = 8;
 /// connections; further objects would wait for them.
 pub const LOADS_AT_ONCE: usize = 32;
 
+/// Number of objects that are read beside the head, by the version at hand. A check needs two, the customer's shard and the
+/// item's. Whoever needs more waits for the head, which may name others.
+pub const LOADS_BESIDE_HEAD_MAX: usize = 8;
+
+/// How long such objects are waited for when the head is there before them: three cold reads. After that they are loaded
+/// like others, whose failure counts.
+pub const BESIDE_HEAD_TIMEOUT_MS: u64 = 250;
+
 /// Number of objects being loaded from which on such requests load no more: 16 MiB of shards. Requests that need few are
 /// not bound by it, so that a flood of long questions keeps no check waiting.
 pub const LOADS_OF_MANY_MAX: usize = 256;

@@ -25,6 +25,7 @@ use crate::{
         viewer::Network,
     },
     config::Config,
+    limits::LOADS_BESIDE_HEAD_MAX,
     ports::{Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
     token::{Capability, IssuerConfig, Principal, Rule, Scope, VerifiedToken},
@@ -85,6 +86,8 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub now_ms: u64,
     /// Whether nothing more is loaded: an answer that can do without some records does without the missing ones.
     pub is_last: bool,
+    /// Whether the head is being loaded for this request already: nothing more is asked for beside it.
+    pub is_head_asked: bool,
 }
 
 pub(super) type Attempted<T, P> = Result<T, Stop<<P as Platform>::Verifier>>;
@@ -291,6 +294,7 @@ impl<P: Platform> Attempt<'_, P> {
             HeadState::Unavailable => {
                 return Ok(self.or_ask(read, Published::nothing(ServiceReason::NoSnapshot), || None));
             }
+            HeadState::Expired if self.is_head_asked => return Err(Missing::Head(Vec::new()).into()),
             state => state == HeadState::Expired,
         };
         let max_age_secs = self.config.head_max_age_secs;
@@ -305,7 +309,10 @@ impl<P: Platform> Attempt<'_, P> {
             let source = Source { version: &version, condition, window: None };
             let answer = read.answer(source, &mut snapshots.objects.cache, self.request, now);
             if is_expired {
-                let beside = if let Err(ReadError::Missing(names)) = answer { names } else { Vec::new() };
+                let beside = match answer {
+                    Err(ReadError::Missing(names)) if names.len() <= LOADS_BESIDE_HEAD_MAX => names,
+                    _ => Vec::new(),
+                };
                 return Err(Missing::Head(beside).into());
             }
             match answer {
@@ -332,8 +339,8 @@ impl<P: Platform> Attempt<'_, P> {
         Ok(self.or_ask(read, Published::nothing(ServiceReason::Unreadable), || None))
     }
 
-    /// The snapshot's answer, unless it wants the upstream's confirmation. `customer` finds number and UUID of the customer who
-    /// asks.
+    /// The snapshot's answer, unless it wants the upstream's confirmation. `customer` finds number and UUID of the customer
+    /// who asks.
     fn or_ask(&self, read: &Read, answer: Published, customer: impl FnOnce() -> Option<(i64, Uuid)>) -> Next {
         let Published { reply, seq, is_stale } = answer;
         let Request { authorization, ip_address, query, min_seq, merchant, .. } = *self.request;
@@ -389,7 +396,8 @@ impl Published {
 }
 
 impl ReadPlan {
-    /// The read, if the token permits it. `is_signed` is whether the request has a token, and `verify` gives it. For `/healthz` it gives the view that strangers have.
+    /// The read, if the token permits it. `is_signed` is whether the request has a token, and `verify` gives it. For
+    /// `/healthz` it gives the view that strangers have.
     ///
     /// # Errors
     /// As `verify`; and with the answer to a token that does not permit the read, or to invalid parameters.

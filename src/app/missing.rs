@@ -16,8 +16,8 @@ use crate::{
 
 /// What memory lacks. It is loaded, and then the request is tried again.
 pub(super) enum Missing<V: SignatureVerifier> {
-    /// The head. Beside it, the objects that the answer would need if the version at hand were still the newest: mostly it
-    /// needs them in any case.
+    /// The head. Beside it, the few objects that the answer would need if the version at hand were still the newest: mostly
+    /// it needs them in any case.
     Head(Vec<ObjectName>),
     /// Objects of the snapshot.
     Objects(Vec<ObjectName>),
@@ -63,7 +63,10 @@ impl<P: Platform> Supply<'_, P> {
     /// Loads it, unless another request does.
     pub async fn load(&self, missing: Missing<P::Verifier>, plan: &Plan, may_wait: bool) -> Load {
         match missing {
-            Missing::Head(beside) => self.load_head(&beside, may_wait).boxed_local().await,
+            Missing::Head(beside) if beside.is_empty() => {
+                self.library.load_head(may_wait).boxed_local().await
+            }
+            Missing::Head(beside) => self.library.load_head_and(&beside, may_wait).boxed_local().await,
             Missing::Objects(names) if plan.is_many() => self.library.load_many(&names).boxed_local().await,
             Missing::Objects(names) => self.library.load_objects(&names, may_wait).await,
             Missing::Keys(ticket) => {
@@ -74,17 +77,9 @@ impl<P: Platform> Supply<'_, P> {
         }
     }
 
-    async fn load_head(&self, beside: &[ObjectName], may_wait: bool) -> Load {
-        let head = self.library.load_head(may_wait);
-        if beside.is_empty() {
-            return head.await;
-        }
-        join(head, self.library.load_objects(beside, may_wait)).await.0
-    }
-
-    /// Gets an issuer's keys. `is_check` is whether the request is a check, which needs the head too. The first check of an isolate needs the head as well, whether its token turns out to be
-    /// right or not, so that both are loaded at once. Reads without a token load the head for any client, so that a
-    /// stranger gains nothing by this.
+    /// Gets an issuer's keys. `is_check` is whether the request is a check. The first one of an isolate needs the head too,
+    /// whether its token turns out to be right or not, so that both are loaded at once. Reads without a token load the head
+    /// for any client, so that a stranger gains nothing by this.
     async fn load_keys(&self, ticket: KeyTicket<P::Verifier>, is_check: bool) {
         let now = seconds(self.keys.platform.now_ms());
         let is_head_missing = || self.library.reader.library.read().head_state(now) == HeadState::Missing;

@@ -1,9 +1,8 @@
 //! The whole service, with no platform in it.
 //!
-//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives a [`Pending`]
-//! request.
-//! [`App::resume`] (`resume.rs`) loads the missing parts through the ports and tries again. The cheapest check - token, head and shards
-//! in memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
+//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives a [`Pending`] request. [`App::resume`]
+//! (`resume.rs`) loads the missing parts through the ports and tries again. The cheapest check - token, head and shards in
+//! memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
 //!
 //! [`App`] only routes. The state has owners (docs/adr/0034):
 //!
@@ -185,7 +184,7 @@ impl<P: Platform> App<P> {
     }
 
     fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
-        self.attempt_at(plan, request, false)
+        self.attempt_at(plan, request, false, false)
     }
 
     fn attempt_at(
@@ -193,6 +192,7 @@ impl<P: Platform> App<P> {
         plan: &Plan,
         request: &Request<'_>,
         is_last: bool,
+        is_head_asked: bool,
     ) -> Result<Next, Missing<P::Verifier>> {
         let attempt = Attempt {
             platform: &self.platform,
@@ -203,6 +203,7 @@ impl<P: Platform> App<P> {
             request,
             now_ms: self.platform.now_ms(),
             is_last,
+            is_head_asked,
         };
         attempt.run(plan)
     }

@@ -153,6 +153,7 @@ impl<P: Platform> App<P> {
         let supply = self.supply();
         let mut loads = 0;
         let mut is_last = false;
+        let mut is_head_asked = false;
         loop {
             let missing = match next {
                 Ok(next) => return Ok(next),
@@ -166,6 +167,7 @@ impl<P: Platform> App<P> {
                 }
                 Err(missing) => missing,
             };
+            is_head_asked |= matches!(missing, Missing::Head(_));
             match supply.load(missing, plan, patience.may_wait()).await {
                 Load::Done => loads += 1,
                 Load::Elsewhere(object) if patience.may_wait() => loop {
@@ -178,7 +180,7 @@ impl<P: Platform> App<P> {
                 Load::Elsewhere(_) => is_last = true,
             }
             is_last |= loads >= LOAD_ROUNDS_MAX && plan.is_many();
-            next = self.attempt_at(plan, request, is_last);
+            next = self.attempt_at(plan, request, is_last, is_head_asked);
         }
     }
 

@@ -22,7 +22,7 @@ pub const HEAD_SKEW_SECS: i64 = 300;
 pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Size from which a delta is written into the shards. It fits beside its head ([`HEAD_DELTA_MAX_BYTES`]) with what changes
-/// while it is being written, a fifth more: then an isolate that slept waits for one read, and a new one for two. 768 KiB
+/// while it is being written, a quarter more: then an isolate that slept waits for one read, and a new one for two. 768 KiB
 /// are some 4,000 customers (docs/adr/0067).
 pub const DELTA_BUDGET_BYTES: usize = 768 * 1024;
 

@@ -8,7 +8,7 @@ use futures_util::{
 use super::{LoadError, Loader, Snapshots};
 use crate::{
     app::Event,
-    limits::{LANE_ANNOUNCE_TIMEOUT_MS, LANE_TIMEOUT_MS},
+    limits::{HEAD_SKEW_SECS, HEAD_VALUE_MAX_BYTES, LANE_ANNOUNCE_TIMEOUT_MS, LANE_TIMEOUT_MS},
     ports::{FreshLane as _, LaneError, Log, Platform},
     snapshot::{head::Head, head_value::HeadValue, time::UnixSecs},
 };
@@ -110,10 +110,15 @@ impl<P: Platform> Loader<'_, P> {
         })
     }
 
-    /// Whether the publisher signed a value of the key `head` for this store, and it carries no other delta than its own.
+    /// Whether isolates use a value of the key `head`, if it is newer than theirs: the publisher signed it for this store,
+    /// it is neither too long nor of the future, and it carries no other delta than its own.
     fn verify_value(&self, value: &[u8]) -> Result<(), LoadError> {
+        if value.len() > HEAD_VALUE_MAX_BYTES {
+            return Err(LoadError::TooLarge);
+        }
         let value = HeadValue::split(value);
         let head = self.reader.verify_head(value.jws)?;
+        head.may_follow(None, self.now(), HEAD_SKEW_SECS)?;
         Ok(self.reader.check_carried(value, &head)?)
     }
 

@@ -33,8 +33,8 @@ pub struct LaneWatch {
     pause_secs: i64,
     /// When a question began that has not ended.
     asking_since: Option<UnixSecs>,
-    /// Whether its last answer was a head whose objects the store did not have.
-    is_ahead: bool,
+    /// How many of its last answers in a row were heads whose objects could not be read.
+    ahead: u32,
     /// How often it said an older head than the one in use.
     older: u32,
     /// How often it failed.
@@ -50,7 +50,7 @@ impl Default for LaneWatch {
             retry_at: UnixSecs::MIN,
             pause_secs: 0,
             asking_since: None,
-            is_ahead: false,
+            ahead: 0,
             older: 0,
             failed: 0,
             problems: Problems::default(),
@@ -79,7 +79,7 @@ impl LaneWatch {
         let age_secs = now.saturating_sub(self.answered_at);
         if age_secs < self.interval_secs {
             LaneState::Quiet
-        } else if age_secs < self.slept_secs() || self.has_failed_of_late(now) || self.is_ahead {
+        } else if age_secs < self.slept_secs() || self.has_failed_of_late(now) || self.ahead > 1 {
             LaneState::Due
         } else {
             LaneState::Slept
@@ -114,14 +114,16 @@ impl LaneWatch {
         self.answered_at = now;
         self.retry_at = UnixSecs::MIN;
         self.pause_secs = 0;
-        self.is_ahead = false;
+        self.ahead = 0;
     }
 
-    /// It answered with a head whose objects the store does not have yet. It is asked again as after any answer, but no
-    /// request waits for it, because it would wait for the store too.
+    /// It answered with a head whose objects the store does not have yet. It is asked again as after any answer. If that
+    /// happens twice in a row, no request waits for it any more, because it would wait for the store too; a single read
+    /// that failed is forgotten by an isolate that slept since.
     pub const fn was_ahead(&mut self, now: UnixSecs) {
+        let ahead = self.ahead.saturating_add(1);
         self.answered(now);
-        self.is_ahead = true;
+        self.ahead = ahead;
     }
 
     /// It answered with an older head than the one in use, as a cache does until it is purged.
@@ -251,6 +253,10 @@ mod tests {
     fn a_lane_that_is_ahead_of_the_store_is_asked_as_usual_and_keeps_no_request_waiting() {
         let mut watch = open();
         watch.failed("no answer", 990);
+        watch.was_ahead(998);
+        for (now, state) in [(999, LaneState::Quiet), (1_000, LaneState::Due), (1_002, LaneState::Slept)] {
+            assert_eq!(watch.state(now), state, "{now}: a single failure ends with a sleep");
+        }
         for now in (1_000..1_100).step_by(2) {
             watch.was_ahead(now);
             assert_eq!(watch.state(now + 1), LaneState::Quiet);

@@ -4,20 +4,20 @@ use std::{borrow::Cow, rc::Rc};
 
 use futures_util::{
     FutureExt as _,
-    future::{join, select, try_join3},
+    future::{Either, join, select, try_join3},
 };
 
 use super::{Due, HeadSource, LoadError, Reader, Snapshots, all, start::Start};
 use crate::{
     app::{Event, Tokens, seconds},
-    limits::{HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
+    limits::{BESIDE_HEAD_TIMEOUT_MS, HEAD_SKEW_SECS, LOADS_AT_ONCE, LOADS_OF_MANY_MAX},
     ports::{ObjectStore as _, Platform},
     snapshot::{
         directory::Directory,
         head::Head,
         head_value::HeadValue,
         index::Index,
-        object::{HEAD_KEY, ObjectKind, ObjectName},
+        object::{Digest, HEAD_KEY, ObjectKind, ObjectName},
         time::UnixSecs,
         version::Version,
     },
@@ -53,6 +53,50 @@ impl<P: Platform> Loader<'_, P> {
         }
         self.refresh_head().await;
         Load::Done
+    }
+
+    /// As [`load_head`](Self::load_head). Meanwhile loads `beside`, which the version at hand names. They are waited for
+    /// only if the head names them too, and not for long: the next attempt loads what is missing.
+    pub async fn load_head_and(&self, beside: &[ObjectName], may_wait: bool) -> Load {
+        let now = self.now();
+        let mine = {
+            let objects = &mut self.reader.library.write().objects;
+            let wanted = beside.iter().copied().filter(|name| !objects.is_unreadable(*name, now));
+            let wanted: Vec<_> = wanted.collect();
+            objects.begin_loading(&wanted, usize::MAX, now)
+        };
+        let index = self.index();
+        let head = self.load_head(may_wait).boxed_local();
+        let load = match select(head, self.load_quietly(&mine).boxed_local()).await {
+            Either::Left((load, objects)) => {
+                if self.index() == index {
+                    let pause = self.reader.platform.sleep(BESIDE_HEAD_TIMEOUT_MS).boxed_local();
+                    drop(select(objects, pause).await);
+                }
+                load
+            }
+            Either::Right(((), head)) => head.await,
+        };
+        self.reader.library.write().objects.given_up(&mine);
+        load
+    }
+
+    /// The index of the version in use, which names shards and pages.
+    fn index(&self) -> Option<Digest> {
+        self.reader.library.read().versions.current().map(|current| current.head.index)
+    }
+
+    /// Loads objects that may be gone from the store by now, so that a failure says nothing.
+    async fn load_quietly(&self, names: &[ObjectName]) {
+        let loads = names.iter().map(|name| {
+            async move {
+                if let Ok(object) = self.reader.read_once(*name).await {
+                    self.reader.library.write().objects.loaded(*name, Rc::from(object));
+                }
+            }
+            .boxed_local()
+        });
+        all(loads.collect()).await;
     }
 
     /// Loads the objects that no other request is loading. If others are loading all of them, this one waits if it may,
@@ -94,43 +138,54 @@ impl<P: Platform> Loader<'_, P> {
         let generation = library.read().watch.generation();
         let is_first = due.store && library.read().versions.current().is_none();
         let mut start = if is_first { Start::read(platform) } else { Start::none() };
-        let stored = async { if due.store { Some(self.read_stored().await) } else { None } };
+        // Each with the moment at which it was there: the other one, and the starting value, may take long.
+        let stored = async {
+            if !due.store {
+                return None;
+            }
+            let value = self.read_stored().await;
+            Some((value, self.now()))
+        };
         let news = async {
-            let fresh = async { if due.lane { Some(self.ask_lane().await) } else { None } };
+            let fresh = async {
+                if !due.lane {
+                    return None;
+                }
+                let value = self.ask_lane().await;
+                Some((value, self.now()))
+            };
             let (fresh, ()) = join(fresh.boxed_local(), start.wait(platform).boxed_local()).await;
-            if let Some(value) = fresh {
-                self.receive(HeadSource::Lane, value, &mut start, generation).await;
+            if let Some((value, read_at)) = fresh {
+                self.receive(HeadSource::Lane, value, read_at, &mut start).await;
             }
         };
         let (stored, ()) = join(stored.boxed_local(), news.boxed_local()).await;
-        if let Some(value) = stored {
-            self.receive(HeadSource::Store, value.map(Some), &mut start, generation).await;
+        if let Some((value, read_at)) = stored {
+            self.receive(HeadSource::Store, value.map(Some), read_at, &mut start).await;
         }
-        self.log_doubts(&library.read(), self.now());
+        let snapshots = &mut *library.write();
+        if snapshots.watch.generation() != generation {
+            // A head was stored meanwhile; the one that was read may be the one before it.
+            snapshots.watch.expire();
+            snapshots.lane.expire();
+        }
+        self.log_doubts(snapshots, self.now());
     }
 
-    /// What was read in one place takes over, or the watch of that place notes that it did not. `generation` is that of the
-    /// moment before the read.
+    /// What was read in one place takes over, or the watch of that place notes that it did not.
     async fn receive(
         &self,
         source: HeadSource,
         value: Result<Option<Vec<u8>>, LoadError>,
+        read_at: UnixSecs,
         start: &mut Start<'_>,
-        generation: u32,
     ) {
-        let read_at = self.now();
         let outcome = match value {
             Ok(Some(value)) => self.version_of(source, &value, start).await,
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         self.take(source, outcome, read_at);
-        let snapshots = &mut *self.reader.library.write();
-        if snapshots.watch.generation() != generation {
-            // A head was stored meanwhile; the one that was read may be the one before it.
-            snapshots.watch.expire();
-            snapshots.lane.expire();
-        }
     }
 
     fn take(&self, source: HeadSource, outcome: Result<Option<Version>, LoadError>, read_at: UnixSecs) {
@@ -217,7 +272,7 @@ impl<P: Platform> Loader<'_, P> {
     }
 
     /// As [`Self::open_started`], while the starting value is still being read: by that or by the objects themselves,
-    /// whatever is there first.
+    /// whatever is there first. If one way fails, the other one is left.
     async fn open_first(
         &self,
         head: &Head,
@@ -225,7 +280,11 @@ impl<P: Platform> Loader<'_, P> {
         start: &mut Start<'_>,
     ) -> Result<Version, LoadError> {
         let named = self.open(head.clone(), delta.as_slice()).boxed_local();
-        select(named, self.open_started(head, delta, start).boxed_local()).await.factor_first().0
+        let started = self.open_started(head, delta, start).boxed_local();
+        match select(named, started).await.factor_first() {
+            (Err(_), other) => other.await,
+            (version, _) => version,
+        }
     }
 
     /// The version that a head names, with the parts that every check needs: those `at_hand`, and the others from the

@@ -27,8 +27,9 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// Those of `names` that are neither in memory nor being loaded by another request, as long as fewer than `most` objects are being loaded in all. They
-    /// count as being loaded from now on, until [`Self::loaded`], [`Self::failed`], or the request is taken for lost.
+    /// Those of `names` that are neither in memory nor being loaded by another request, as long as fewer than `most` objects
+    /// are being loaded in all. They count as being loaded from now on, until [`Self::loaded`], [`Self::failed`],
+    /// [`Self::given_up`], or the request is taken for lost.
     pub fn begin_loading(&mut self, names: &[ObjectName], most: usize, now: UnixSecs) -> Vec<ObjectName> {
         self.loading.retain(|_, since| !is_lost(*since, now));
         let mut mine = Vec::new();
@@ -48,6 +49,13 @@ impl Objects {
     #[must_use]
     pub fn is_loading(&self, name: ObjectName, now: UnixSecs) -> bool {
         self.loading.get(&name).is_some_and(|since| !is_lost(*since, now))
+    }
+
+    /// Objects that were to be loaded are not, and nothing is known about them.
+    pub fn given_up(&mut self, names: &[ObjectName]) {
+        for name in names {
+            self.loading.remove(name);
+        }
     }
 
     /// An object was read.

@@ -129,10 +129,16 @@ impl<P: Platform> Reader<'_, P> {
     /// is right at any age; "not found", or damaged bytes that were replaced since, must not last as long. Therefore
     /// such an answer is checked by one recent read more.
     pub async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        match self.checked_object(name, self.platform.store().get(&name.to_string()).await?) {
+        match self.read_once(name).await {
+            Err(LoadError::Store(error)) => Err(error.into()),
             Err(_) => self.read_recent(name).await,
             object => object,
         }
+    }
+
+    /// An object of the snapshot, if a single read finds it.
+    pub async fn read_once(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
+        self.checked_object(name, self.platform.store().get(&name.to_string()).await?)
     }
 
     /// An object of the snapshot, past old caches: the publish API reads what it has just stored.

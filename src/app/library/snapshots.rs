@@ -92,8 +92,13 @@ impl Snapshots {
     /// The heads that are due before a request is answered; the stored one if none is. They count as being read from now
     /// on.
     pub fn begin_before(&mut self, now: UnixSecs) -> Due {
-        let lane = self.lane.state(now) != LaneState::Quiet;
-        let store = match self.stored_state(now) {
+        let (stored, lane) = (self.stored_state(now), self.lane.state(now));
+        let lane = match stored {
+            // No answer waits for a lane that keeps failing, or whose objects the store does not have.
+            HeadState::Expired => lane == LaneState::Slept,
+            _ => lane != LaneState::Quiet,
+        };
+        let store = match stored {
             HeadState::Fresh => !lane,
             // The lane alone is waited for: the store, which may be slow, is read behind the request.
             HeadState::Stale => !lane && !self.watch.is_refreshing(now),

@@ -2,16 +2,17 @@
 
 use admit::{
     api::reply::Request,
-    limits::START_WRITE_TIMEOUT_MS,
+    limits::{HEAD_SKEW_SECS, START_WRITE_TIMEOUT_MS},
     ports::{FreshLane as _, Platform as _},
-    snapshot::head::Head,
+    snapshot::{head::Head, limits::HEAD_VALUE_MAX_BYTES},
 };
 use admit_testing::memory::{Fault, MemoryBody, block_on, poll_once};
 use serde_json::json;
 
 use crate::faults::{
-    edge::{Business, Edge, Signer},
+    edge::{Business, Edge, START, Signer},
     fresh::{check, json_of, lane, laned, logged, publish, store_lags, version},
+    joined::revoked_of,
 };
 
 /// The value of a head whose numbers no publisher reaches.
@@ -29,9 +30,14 @@ fn a_head_that_cannot_be_verified_keeps_no_good_one_out_of_the_lane() {
     let mut damaged = unreachable(Signer::Publisher, |_| {});
     let last = damaged.len() - 3;
     damaged[last] ^= 1;
-    for (position, invalid) in
-        [unreachable(Signer::Stranger, |_| {}), damaged, joined].into_iter().enumerate()
-    {
+    // Signed, and of no use all the same: of the future, of another format, too long.
+    let early = unreachable(Signer::Publisher, |head| head.as_of = START + HEAD_SKEW_SECS + 60);
+    let strange = unreachable(Signer::Publisher, |head| head.format = 99);
+    let (long, delta) = revoked_of(1_000_000, 8_000);
+    let long = long.joined(&delta);
+    assert!(long.len() > HEAD_VALUE_MAX_BYTES);
+    let stranger = unreachable(Signer::Stranger, |_| {});
+    for (position, invalid) in [stranger, damaged, joined, early, strange, long].into_iter().enumerate() {
         let edge = laned();
         let viewers = edge.beside();
         assert_eq!(publish(&edge, &version(1, true)), Some(true));

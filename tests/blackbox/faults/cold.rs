@@ -1,12 +1,18 @@
 //! Isolates that start or wake: how many reads in a row they wait for, the starting value, and loads behind
 //! answers. A read takes `ROUND_MS`, and reads at the same time take it together.
 
-use admit::{api::reply::Request, limits::START_TIMEOUT_MS, ports::Platform as _, snapshot::pack::Pack};
+use admit::{
+    api::reply::Request,
+    limits::{BESIDE_HEAD_TIMEOUT_MS, START_TIMEOUT_MS},
+    ports::Platform as _,
+    snapshot::pack::Pack,
+};
 use admit_testing::memory::{Fault, MemoryBody, MemoryPlatform};
 use serde_json::json;
 
 use crate::faults::{
     edge::{Business, Edge, START, Signer, fetched_viewer, token, viewer},
+    fresh::json_of,
     joined::{revoked, revoked_of},
     origin::{Pair, answer},
 };
@@ -130,6 +136,77 @@ fn an_isolate_that_wakes_reads_head_and_shards_at_the_same_time() {
     assert!(store.reads().contains(shard), "by the version that it had, the shard was needed");
 }
 
+/// What an isolate that slept reads beside the head may be gone: a compaction has renamed it, and the garbage was collected.
+#[test]
+fn a_shard_that_is_gone_is_no_fault_and_not_waited_for() {
+    let business = |seq: u64| Business::new(seq, FOREVER.filter(|_| seq == 1));
+    let shards = |seq: u64| {
+        let objects = business(seq).objects.into_iter().map(|(name, _)| name.to_string());
+        objects.filter(|name| name.starts_with("shard/")).collect::<Vec<_>>()
+    };
+    let after = shards(2);
+    let gone = shards(1).into_iter().find(|shard| !after.contains(shard)).unwrap();
+    for fault in
+        [None, Some(Fault::Hangs), Some(Fault::Slow(2_900)), Some(Fault::Error), Some(Fault::Flipped(9))]
+    {
+        let publisher = published(&business(1));
+        let store = publisher.platform().store();
+        let edge = new_isolate(&publisher);
+        assert_eq!(rounds(&edge, "/items/1", "").0, 200);
+        business(2).publish(edge.platform());
+        match fault {
+            None => store.remove(&gone),
+            Some(fault) => store.break_on(&gone, fault),
+        }
+        edge.advance_secs(100);
+        store.forget_operations();
+        // Head, index, and the customer's shard.
+        assert_eq!(rounds(&edge, "/items/1/access", &viewer()), (402, 3), "{fault:?}");
+        let reads = store.reads().into_iter().filter(|key| *key == gone).count();
+        assert_eq!(reads, 1, "{fault:?}: the customer's shard of before, once");
+        let lines = edge.platform().memory_log().lines();
+        assert!(!lines.iter().any(|line| line.contains("unreadable")), "{fault:?}: {lines:?}");
+        assert_eq!(json_of(&edge.get("/healthz", ""))["status"], "ok", "{fault:?}");
+    }
+}
+
+/// A read beside the head that hangs, of a shard that is needed in any case.
+#[test]
+fn a_shard_that_does_not_come_beside_the_head_is_asked_for_again() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let edge = new_isolate(&publisher);
+    assert_eq!(rounds(&edge, "/items/1", "").0, 200);
+    edge.advance_secs(3_600);
+    edge.platform().store().break_times("shard/", Fault::Hangs, 1);
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    let waited_ms = edge.platform().clock().now_ms() - before_ms;
+    assert_eq!(waited_ms, ROUND_MS + BESIDE_HEAD_TIMEOUT_MS + ROUND_MS);
+}
+
+/// Requests that wait for a slow head look again every 20 ms, and read nothing beside it each time.
+#[test]
+fn a_head_that_is_waited_for_long_has_one_read_beside_it() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let edge = new_isolate(&publisher);
+    let store = edge.platform().store();
+    assert_eq!(rounds(&edge, "/items/1", "").0, 200);
+    edge.advance_secs(3_600);
+    store.break_on("head", Fault::Slow(1_000));
+    store.break_times("shard/", Fault::Missing, 1);
+    store.forget_operations();
+    let authorization = format!("Bearer {}", viewer());
+    let path = "/items/1/access";
+    let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
+    let check = async || edge.app.handle(&request, MemoryBody::default()).await.status;
+    let before_ms = edge.platform().clock().now_ms();
+    let ended = edge.platform().clock().run(vec![Box::pin(check()), Box::pin(check())]);
+    assert_eq!((ended[0].0, ended[1].0), (200, 200));
+    assert_eq!(ended[0].1 - before_ms, 1_000 + 2 * ROUND_MS);
+    let shards = store.reads().into_iter().filter(|key| key.starts_with("shard/")).count();
+    assert_eq!(shards, 2, "beside the head, and when that was there");
+}
+
 /// The value under `start` counts only if its digests are right, and costs one round if it is of no use.
 #[test]
 fn a_starting_value_that_is_of_no_use_costs_a_round_and_nothing_else() {
@@ -209,6 +286,32 @@ fn a_slow_starting_value_costs_a_short_wait_and_whichever_is_first_is_used() {
     let before_ms = edge.platform().clock().now_ms();
     assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
     assert_eq!(edge.platform().clock().now_ms() - before_ms, 700 + 3 * ROUND_MS);
+}
+
+/// Both ways to the first version's objects are under way, and the first one to end fails.
+#[test]
+fn of_two_ways_to_start_the_one_that_works_counts() {
+    let publisher = published(&Business::new(1, FOREVER));
+    let store = publisher.platform().store();
+    // The objects themselves cannot be read, and the starting value is late.
+    let edge = new_isolate(&publisher);
+    store.break_on("start", Fault::Slow(400));
+    store.break_on("index/", Fault::Error);
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    assert_eq!(edge.platform().clock().now_ms() - before_ms, 400 + 2 * ROUND_MS);
+    store.mend();
+    // The starting value is late and of no use, the objects are read a second time for it, and only that fails.
+    let edge = new_isolate(&publisher);
+    store.insert("start", b"garbage");
+    store.break_on("start", Fault::Slow(180));
+    store.break_times("index/", Fault::Error, 1);
+    store.break_times("index/", Fault::Slow(1_000), 1);
+    let before_ms = edge.platform().clock().now_ms();
+    assert_eq!(rounds(&edge, "/items/1/access", &viewer()).0, 200);
+    let waited_ms = edge.platform().clock().now_ms() - before_ms;
+    assert_eq!(waited_ms, START_TIMEOUT_MS + 1_000 + 2 * ROUND_MS);
+    assert_eq!(store.reads().iter().filter(|key| key.starts_with("index/")).count(), 2);
 }
 
 #[test]

@@ -40,13 +40,54 @@ fn no_request_waits_for_a_store_that_cannot_be_read_because_the_lane_is_ahead() 
     assert_eq!(check(&edge), 200);
     let next = version(2, false);
     lane(&edge).set(Some(next.jws(Signer::Publisher).as_bytes()));
-    edge.advance_secs(2);
-    check(&edge);
+    for _ in 0..2 {
+        edge.advance_secs(2);
+        check(&edge);
+    }
     // The isolate sleeps, but not for so long that it has to read the store.
     edge.advance_secs(20);
     let reads = edge.platform().store().reads().len();
     assert_eq!(edge.check(), 200);
     assert_eq!(edge.platform().store().reads().len(), reads);
+}
+
+/// The same after a sleep for which the store's head has to be read: that is waited for, and the objects of the lane's are
+/// not.
+#[test]
+fn a_minutes_sleep_waits_for_the_stores_head_and_not_for_the_lanes_objects() {
+    let edge = laned();
+    publish(&edge, &version(1, true));
+    assert_eq!(check(&edge), 200);
+    lane(&edge).set(Some(version(2, false).jws(Signer::Publisher).as_bytes()));
+    for _ in 0..2 {
+        edge.advance_secs(2);
+        check(&edge);
+    }
+    edge.advance_secs(70);
+    let asked = lane(&edge).asked();
+    edge.platform().store().forget_operations();
+    assert_eq!(edge.check(), 200);
+    assert_eq!((edge.platform().store().reads(), lane(&edge).asked()), (vec!["head".to_owned()], asked));
+    version(2, false).publish_objects(edge.platform());
+    assert_eq!(check(&edge), 200, "it is asked behind this answer");
+    assert_eq!((lane(&edge).asked(), edge.check()), (asked + 1, 402));
+}
+
+/// One read of the store that fails says nothing of the lane, nor of the store a while later.
+#[test]
+fn a_single_failed_read_of_the_lanes_objects_is_forgotten_by_an_isolate_that_slept() {
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    publish(&publisher, &version(2, false));
+    store_lags(&viewers);
+    viewers.platform().store().break_times("index/", Fault::Error, 1);
+    viewers.advance_secs(2);
+    assert_eq!(check(&viewers), 200);
+    assert_eq!(logged(&viewers, r#""problem":"ahead: "#), 1);
+    viewers.advance_secs(50);
+    assert_eq!(viewers.check(), 402, "the lane is asked before the first answer");
 }
 
 #[test]
@@ -82,6 +123,37 @@ fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
     ]);
     assert_eq!(ended[0].1 - before_ms, STORE_TIMEOUT_MS, "the store was read as well");
     assert_eq!(ended[1], (402, before_ms + 100));
+}
+
+#[test]
+fn the_stores_head_is_as_old_as_its_read_however_long_the_lanes_objects_take() {
+    const SLOW_MS: u64 = 5_000;
+    let publisher = laned();
+    publish(&publisher, &version(1, true));
+    let viewers = publisher.beside();
+    assert_eq!(check(&viewers), 200);
+    // Until both are due behind the same answer.
+    for _ in 0..14 {
+        viewers.advance_secs(2);
+        assert_eq!(check(&viewers), 200);
+    }
+    publish(&publisher, &version(2, false));
+    store_lags(&viewers);
+    viewers.advance_secs(2);
+    let (clock, store) = (viewers.platform().clock(), viewers.platform().store());
+    clock.await_pauses();
+    store.break_times("index/", Fault::Slow(SLOW_MS), 1);
+    assert_eq!(viewers.check(), 200);
+    let refresh = viewers.app.begin_refresh().unwrap();
+    let before_ms = clock.now_ms();
+    let ended = clock.run(vec![Box::pin(viewers.app.refresh(refresh))]);
+    assert_eq!(ended[0].1 - before_ms, SLOW_MS);
+    assert_eq!(viewers.check(), 402);
+    clock.set_ms(before_ms + 30_000);
+    store.forget_operations();
+    assert_eq!(viewers.check(), 402);
+    while viewers.refresh_behind() {}
+    assert_eq!(store.reads(), ["head"], "its 30 s are over");
 }
 
 #[test]

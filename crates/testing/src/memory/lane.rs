@@ -7,7 +7,7 @@ use std::{
 };
 
 use admit::ports::{FreshLane, LaneError};
-use admit_snapshot::{head::Head, head_value::HeadValue};
+use admit_snapshot::{head::Head, head_value::HeadValue, store_key::copied_bytes};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 
 /// What the lane does with a question instead of answering it.
@@ -117,7 +117,7 @@ impl FreshLane for MemoryLane {
     async fn newest(&self) -> Result<Option<Vec<u8>>, LaneError> {
         self.asked.set(self.asked.get() + 1);
         let fault = self.faults.borrow_mut().pop_front();
-        match fault.unwrap_or_else(|| self.broken.borrow().clone()) {
+        let said = match fault.unwrap_or_else(|| self.broken.borrow().clone()) {
             None if self.is_cached.get() => {
                 let mut cached = self.cached.borrow_mut();
                 Ok(cached.get_or_insert_with(|| self.newest.borrow().clone()).clone())
@@ -127,7 +127,13 @@ impl FreshLane for MemoryLane {
             Some(LaneFault::Says(value)) => Ok(Some(value)),
             Some(LaneFault::Error) => Err(LaneError("broken on cue".to_owned())),
             Some(LaneFault::Hangs) => std::future::pending().await,
-        }
+        };
+        said.map(|value| {
+            value.map(|mut value| {
+                value.truncate(copied_bytes("head", value.len()));
+                value
+            })
+        })
     }
 
     async fn announce(&self, value: &[u8], over: Option<&[u8]>) -> Result<Option<Vec<u8>>, LaneError> {

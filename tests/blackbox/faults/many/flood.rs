@@ -2,7 +2,10 @@
 
 use admit::{
     api::reply::{Reply, Request},
-    limits::{LOAD_WAIT_MS, LOAD_WAITS_MAX, LOADS_OF_MANY_MAX, OBJECT_CACHE_BYTES},
+    limits::{
+        LOAD_WAIT_MS, LOAD_WAITS_MAX, LOADS_AT_ONCE, LOADS_BESIDE_HEAD_MAX, LOADS_OF_MANY_MAX,
+        OBJECT_CACHE_BYTES,
+    },
     ports::Platform as _,
 };
 use admit_testing::memory::{Fault, MemoryBody, block_on};
@@ -105,4 +108,43 @@ fn a_question_behind_a_load_that_hangs_does_without() {
     let unread = entries.iter().filter(|entry| entry["code"] == 503).count();
     assert!((1..200).contains(&unread), "{unread}");
     assert_eq!(entries[6], granted(7, 253_402_300_799));
+}
+
+/// An isolate that slept reads a few shards beside the head. Whoever needs many waits for the head first: it may name
+/// others, and each question would load as many as it likes.
+#[test]
+fn many_shards_are_not_read_beside_the_head() {
+    const LATENCY_MS: u64 = 100;
+    let publisher = Edge::started();
+    let accesses: Vec<_> = (1..=20).map(|number| access(number * 450, None, None)).collect();
+    business(1, 10_000, &[CUSTOMER], &accesses).publish(publisher.platform());
+    let (clock, store) = (publisher.platform().clock(), publisher.platform().store());
+    clock.await_pauses();
+    store.set_latency_ms(LATENCY_MS);
+    let checks = target(&(1..=200).map(|number| number * 45).collect::<Vec<_>>());
+    for (target, in_a_row) in [("/items/450/access", 1), ("/items/access/customers", 2), (checks.as_str(), 2)]
+    {
+        let edge = publisher.beside();
+        let authorization = format!("Bearer {}", customer(CUSTOMER));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request =
+            Request { method: "GET", path, query, authorization: &authorization, ..Request::default() };
+        let timed = |request: &Request<'_>| {
+            let before_ms = clock.now_ms();
+            let answers = clock
+                .run(vec![Box::pin(async { edge.app.handle(request, MemoryBody::default()).await.status })]);
+            (answers[0].0, (answers[0].1 - before_ms) / LATENCY_MS)
+        };
+        // The customer's shard is in memory, and those of the items are not.
+        assert_eq!(timed(&Request { path: "/items/used-trial-period/450", query: "", ..request }).0, 200);
+        edge.advance_secs(3_600);
+        store.forget_operations();
+        let answered = timed(&request);
+        let shards = store.reads().iter().filter(|key| key.starts_with("shard/")).count();
+        println!("{target:.30}: {shards} shards, {answered:?}");
+        assert_eq!(shards > LOADS_BESIDE_HEAD_MAX, in_a_row > 1, "{target}: {shards} shards");
+        assert!(answered.0 == 200 && answered.1 >= in_a_row, "{target}: {answered:?}");
+        assert!(in_a_row > 1 || answered.1 == 1, "{target}: {answered:?}");
+        assert!(store.most_reading() <= LOADS_AT_ONCE, "{}", store.most_reading());
+    }
 }
