@@ -100,11 +100,21 @@ pub fn ensure(paths: &Paths) -> Result<Docker> {
 fn start(paths: &Paths) -> Result<Docker> {
     // Sockets are in it, and their paths must be short. A directory that is there already may be somebody else's.
     let dir = env::temp_dir().join(format!("admit-docker-{}", std::process::id()));
-    fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .with_context(|| format!("cannot make {}", dir.display()))?;
     let host = format!("unix://{}", dir.join("docker.sock").display());
     let log = paths.logs().join("dockerd.log");
     let daemon = Guarded::start(paths, "the Docker daemon", Path::new("dockerd"), log, |command| {
-        command.args(["--host", &host, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"]);
+        command.args([
+            "--host",
+            &host,
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+            "--bridge=none",
+        ]);
         for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             command.arg(option).arg(dir.join(name));
         }

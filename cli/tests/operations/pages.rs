@@ -1,16 +1,11 @@
 //! Dashboards and the page against real scrapes: no name of a metric that no program has, no query that is not PromQL.
 
-use std::{
-    collections::BTreeSet,
-    io::Write as _,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeSet, io::Write as _, process::Stdio};
 
 use serde_json::Value;
 
 use crate::{
     alerts::metrics_in,
-    in_root,
     programs::{Mode, Origin, Stage, Wire, follower},
     scrape::{Scrape, get, name_of, wait_for},
     series::promtool,

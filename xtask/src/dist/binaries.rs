@@ -100,7 +100,9 @@ fn one(
 
 fn add_target(paths: &Paths, target: &str) -> Result<()> {
     let about = format!("adding {target} with rustup");
-    Step::new(paths, "rustup", &about, "seconds").within(RUSTUP_LIMIT).run(Command::new("rustup").args(["target", "add", target]))
+    Step::new(paths, "rustup", &about, "seconds")
+        .within(RUSTUP_LIMIT)
+        .run(Command::new("rustup").args(["target", "add", target]))
 }
 
 /// Builds the programs; says where they are.
