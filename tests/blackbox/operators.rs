@@ -61,7 +61,7 @@ fn report(publisher: &mut Publisher<'_>, head: &Head, kept: u64) {
         (&1.into(), &0.into()),
         "{text}"
     );
-    assert_eq!(objects["delta"]["budget_bytes"], 4 << 20, "{text}");
+    assert_eq!(objects["delta"]["budget_bytes"], 768 << 10, "{text}");
     for (tree, count) in [("customers", head.customers), ("items", head.items)] {
         let shards = &objects[tree];
         assert_eq!((&shards["measured"], &shards["entries"]), (&shards["shards"], &count.into()), "{text}");

@@ -166,7 +166,7 @@ mod tests {
         // Two reads, and 1 MiB and 43.5 KiB to load.
         assert!((tiers.percentile_ms(0.5, &shape) - 165.0).abs() < 0.1);
         tiers.count([Cold, Memory, Memory]);
-        assert!((tiers.cold_reads() - 2.0).abs() < 1e-12 && (tiers.head_ratio() - 0.5).abs() < 1e-12);
+        assert!((tiers.cold_reads() - 1.5).abs() < 1e-12 && (tiers.head_ratio() - 0.5).abs() < 1e-12);
         // The head with a delta of 2 MiB.
         let shape = shape.with_deltas_of(4 << 20);
         let mut tiers = Tiers::default();
