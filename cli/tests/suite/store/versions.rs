@@ -278,7 +278,7 @@ fn a_delta_is_compared_measured_and_rolled_back() {
     let text = bench.run(&["inspect", "--from", "dir:store"]).ok().stdout;
     assert!(text.contains("5,000 customers (the delta adds 1, changes 0, removes 1), 1 items\n"), "{text}");
     assert!(
-        text.contains("0 % of 4.00 MiB") && text.contains("2 customers and 0 items are in the delta"),
+        text.contains("0 % of 768.00 KiB") && text.contains("2 customers and 0 items are in the delta"),
         "{text}"
     );
     let report = json(&bench, &["diff", "7", "head", "--from", "dir:store"]);
