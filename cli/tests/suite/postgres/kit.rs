@@ -91,7 +91,8 @@ fn every_kind_of_record_changes_and_goes() {
     shop.caught_up();
     assert_eq!(shop.access([1, 2, 101, 102]), [true, false, false, true]);
     drop(follower.stop());
-    // The whole, published over it, changes nothing.
+    // The whole, published over it, changes nothing. Its second must be a later one.
+    thread::sleep(std::time::Duration::from_millis(1_100));
     let ended = shop.publish(&["--json"]).ok();
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report["customers"], 199, "{report}");
