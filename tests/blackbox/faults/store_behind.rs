@@ -7,7 +7,7 @@ use admit::{
 use admit_testing::memory::{Fault, MemoryBody};
 
 use crate::faults::{
-    edge::{Signer, check_request, viewer},
+    edge::{Edge, Signer, check_request, viewer},
     fresh::{check, health, lane, laned, logged, publish, store_lags, version},
 };
 
@@ -90,18 +90,23 @@ fn a_single_failed_read_of_the_lanes_objects_is_forgotten_by_an_isolate_that_sle
     assert_eq!(viewers.check(), 402, "the lane is asked before the first answer");
 }
 
-#[test]
-fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
+/// An isolate whose store and lane are due behind the same answer in two seconds. The newest version takes the access away.
+fn soon_due() -> Edge {
     let publisher = laned();
     publish(&publisher, &version(1, true));
     let viewers = publisher.beside();
     assert_eq!(check(&viewers), 200);
-    // Until both are due behind the same answer.
     for _ in 0..14 {
         viewers.advance_secs(2);
         assert_eq!(check(&viewers), 200);
     }
     publish(&publisher, &version(2, false));
+    viewers
+}
+
+#[test]
+fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
+    let viewers = soon_due();
     viewers.advance_secs(2);
     let clock = viewers.platform().clock();
     clock.await_pauses();
@@ -128,16 +133,7 @@ fn what_the_lane_says_is_used_while_a_slow_store_is_still_being_read() {
 #[test]
 fn the_stores_head_is_as_old_as_its_read_however_long_the_lanes_objects_take() {
     const SLOW_MS: u64 = 5_000;
-    let publisher = laned();
-    publish(&publisher, &version(1, true));
-    let viewers = publisher.beside();
-    assert_eq!(check(&viewers), 200);
-    // Until both are due behind the same answer.
-    for _ in 0..14 {
-        viewers.advance_secs(2);
-        assert_eq!(check(&viewers), 200);
-    }
-    publish(&publisher, &version(2, false));
+    let viewers = soon_due();
     store_lags(&viewers);
     viewers.advance_secs(2);
     let (clock, store) = (viewers.platform().clock(), viewers.platform().store());
